@@ -1,0 +1,38 @@
+GOTESTSUM   = go run gotest.tools/gotestsum@v1.13.0
+STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK = go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
+COMMIT      = $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+# Packages with goroutines worth the race detector; the machines have none.
+RACE        = ./internal/store ./internal/stream ./internal/kafka ./internal/seal ./internal/web ./gateways/... ./ingest ./views ./proof/sandbox
+
+.PHONY: build demo test setup lint unit race vuln schemas bench
+build: ## the binary ./oms
+	go build -ldflags "-X main.commit=$(COMMIT)" -o oms .
+
+demo: build ## a shop in one process: catalogue, stock, a stream of orders, the outcomes, and where to look
+	./oms demo
+
+test: setup lint unit race ## everything that CI runs
+
+setup: ## what the tests use beside Go, cached outside the repository
+	@.ci/setup
+
+lint:
+	go vet ./...
+	$(STATICCHECK) ./...
+
+unit:
+	$(GOTESTSUM) --format pkgname-and-test-fails -- -timeout 20m ./...
+
+race:
+	$(GOTESTSUM) --format pkgname-and-test-fails -- -race -short -timeout 20m $(RACE)
+
+vuln: ## known vulnerabilities in what we import; asks the vulnerability database
+	$(GOVULNCHECK) ./...
+
+schemas: ## freezes every schema that changed, as a new version, with its golden bytes
+	go test ./schemas -run TestEveryWorkingSchemaIsReleased -release -count=1
+	go test ./schemas -update -count=1
+
+bench: build ## throughput and latency on this machine
+	./oms bench --self

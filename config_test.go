@@ -1,0 +1,52 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestFlagsOverruleTheEnvironmentWhichOverrulesTheFile(t *testing.T) {
+	dir := t.TempDir()
+	path, secret := filepath.Join(dir, "oms.yaml"), filepath.Join(dir, "secret")
+	if err := os.WriteFile(path, []byte("data: from-file\nhttp: 127.0.0.1:1\norders:\n  decision_timeout: 90s\nkafka:\n  partitions: 6\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(secret, []byte("hush\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := loadConfig(path, []string{"OMS_HTTP=127.0.0.1:2", "OMS_DATA=from-env", "OMS_KAFKA_BROKERS=a:1,b:2", "OMS_KAFKA_SASL_PASSWORD_FILE=" + secret, "OMS_KILLS=7", "HOME=/x"},
+		map[string]any{"data": "from-flag"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Data != "from-flag" || c.HTTP != "127.0.0.1:2" || c.Orders.DecisionTimeout != 90*time.Second || c.Kafka.Partitions != 6 || strings.Join(c.Kafka.Brokers, " ") != "a:1 b:2" || c.Kafka.SASL.Password != "hush" {
+		t.Errorf("merged to %+v", c)
+	}
+	c.describe(func(key, value, doc string) {
+		if strings.Contains(value, "hush") {
+			t.Errorf("%s shows the secret", key)
+		}
+		if doc == "" {
+			t.Errorf("%s has no word of explanation", key)
+		}
+	})
+}
+
+func TestEveryFaultOfTheConfigurationIsNamedAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "oms.yaml")
+	if err := os.WriteFile(path, []byte("htpp: 127.0.0.1:1\nlog: loud\norders:\n  decision_timeout: 1ms\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := loadConfig(path, []string{"OMS_NONSENSE=1", "OMS_PAYMENTS_TRIES=0"}, nil)
+	if err == nil {
+		t.Fatal("a bad configuration was taken")
+	}
+	for _, want := range []string{"htpp: no such setting", "log: loud: want debug, info, warn or error", "orders.decision_timeout: 1ms: want 1s or more", "OMS_NONSENSE: no such setting", "payments.tries: 0: want 1 to 10"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error does not say %q:\n%v", want, err)
+		}
+	}
+}

@@ -1,0 +1,246 @@
+package payment
+
+import (
+	"context"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"oms/proof/sandbox"
+	"oms/schemas"
+)
+
+// servers starts, for each provider of the register, a server that it can be tried against.
+var servers = map[string]func(t *testing.T) (url string){
+	"sandbox": func(t *testing.T) string {
+		s, err := sandbox.Start(context.Background(), sandbox.Config{Ledger: filepath.Join(t.TempDir(), "ledger.jsonl")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return s.URL()
+	},
+}
+
+func ask(t *testing.T, p Provider, r Request) (Answer, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	return Ask(ctx, p, r)
+}
+
+func request(operation schemas.PaymentOperation, id string, amount int64) Request {
+	r := Request{ID: "ord_1.1.0", Operation: operation, OrderID: "ord_1", PaymentID: "pay_1.1", RequestID: id, Token: "tok_ok", Method: schemas.PaymentMethodCard,
+		Capture: schemas.CapturePolicyLater, AmountMinor: amount, Currency: "EUR"}
+	switch operation {
+	case schemas.PaymentOperationCapture, schemas.PaymentOperationVoid, schemas.PaymentOperationRefund:
+		r.AuthorizationID, r.Token, r.Method, r.Capture = "A1", "", "", ""
+	case schemas.PaymentOperationReconcile:
+		r.About = schemas.PaymentOperationAuthorize
+	}
+	return r
+}
+
+// step is one asking and what every provider must say to it.
+type step struct {
+	request Request
+	outcome schemas.PaymentOutcome // "": refused as Permanent
+}
+
+// life is the battery: each case is a life of one payment, asked of a new server.
+var life = map[string][]step{
+	"hold, take, give back": {
+		{request(schemas.PaymentOperationAuthorize, "A1", 500), schemas.PaymentOutcomeAuthorized},
+		{request(schemas.PaymentOperationCapture, "C1", 500), schemas.PaymentOutcomeCaptured},
+		{request(schemas.PaymentOperationRefund, "R1", 500), schemas.PaymentOutcomeRefunded},
+		{request(schemas.PaymentOperationReconcile, "A1", 0), schemas.PaymentOutcomeAuthorized},
+	},
+	"hold, let go": {
+		{request(schemas.PaymentOperationAuthorize, "A1", 500), schemas.PaymentOutcomeAuthorized},
+		{request(schemas.PaymentOperationVoid, "V1", 500), schemas.PaymentOutcomeVoided},
+		{request(schemas.PaymentOperationCapture, "C1", 500), ""},
+	},
+	"more than is held": {
+		{request(schemas.PaymentOperationAuthorize, "A1", 500), schemas.PaymentOutcomeAuthorized},
+		{request(schemas.PaymentOperationCapture, "C1", 501), ""},
+		{request(schemas.PaymentOperationRefund, "R1", 1), ""},
+	},
+	"a key again": {
+		{request(schemas.PaymentOperationAuthorize, "A1", 500), schemas.PaymentOutcomeAuthorized},
+		{request(schemas.PaymentOperationAuthorize, "A1", 500), schemas.PaymentOutcomeAuthorized},
+		{request(schemas.PaymentOperationAuthorize, "A1", 501), ""},
+	},
+	"nothing to reconcile": {
+		{request(schemas.PaymentOperationReconcile, "A1", 0), schemas.PaymentOutcomeNotFound},
+	},
+	"cancelled before it came": {
+		{request(schemas.PaymentOperationCancel, "A1", 0), schemas.PaymentOutcomeCancelled},
+		{request(schemas.PaymentOperationAuthorize, "A1", 500), schemas.PaymentOutcomeCancelled},
+		{request(schemas.PaymentOperationReconcile, "A1", 0), schemas.PaymentOutcomeCancelled},
+	},
+	"cancelled when held": {
+		{request(schemas.PaymentOperationAuthorize, "A1", 500), schemas.PaymentOutcomeAuthorized},
+		{request(schemas.PaymentOperationCancel, "A1", 0), schemas.PaymentOutcomeVoided},
+		{request(schemas.PaymentOperationCancel, "A1", 0), schemas.PaymentOutcomeVoided},
+	},
+}
+
+func TestEveryRegisteredProviderKeepsThePort(t *testing.T) {
+	for name, open := range Register {
+		start := servers[name]
+		if start == nil {
+			t.Errorf("%s has no server to be tried against", name)
+			continue
+		}
+		for title, steps := range life {
+			t.Run(name+"/"+title, func(t *testing.T) {
+				p, err := open(start(t))
+				if err != nil {
+					t.Fatal(err)
+				}
+				first := map[string]Answer{}
+				for i, s := range steps {
+					a, err := ask(t, p, s.request)
+					switch {
+					case s.outcome == "" && ClassOf(err) == Permanent && err != nil:
+						continue
+					case err != nil || a.Outcome != s.outcome:
+						t.Fatalf("step %d, %s %s: %+v, %v; want %q", i, s.request.Operation, s.request.RequestID, a, err, s.outcome)
+					case s.request.AmountMinor > 0 && a.Outcome != schemas.PaymentOutcomeCancelled && a.AmountMinor != s.request.AmountMinor:
+						t.Errorf("step %d: %d, asked for %d", i, a.AmountMinor, s.request.AmountMinor)
+					}
+					key := string(s.request.Operation) + s.request.RequestID
+					if was, again := first[key]; again && was != a {
+						t.Errorf("step %d: the same asking is answered %+v, then %+v", i, was, a)
+					}
+					first[key] = a
+				}
+			})
+		}
+		t.Run(name+"/nobody there", func(t *testing.T) {
+			p, err := open("http://" + closedPort(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := ask(t, p, request(schemas.PaymentOperationAuthorize, "A1", 500)); err == nil || ClassOf(err) != Transient {
+				t.Errorf("a refused connection is %v, want Transient", err)
+			}
+		})
+		t.Run(name+"/no answer", func(t *testing.T) {
+			p, err := open("http://" + deafPort(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := ask(t, p, request(schemas.PaymentOperationAuthorize, "A1", 500)); err == nil || ClassOf(err) != Unknown {
+				t.Errorf("an unanswered request is %v, want Unknown", err)
+			}
+		})
+	}
+}
+
+func closedPort(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// deafPort takes a connection, reads, and hangs up.
+func deafPort(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Read(make([]byte, 1))
+			c.Close()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// speaks answers every request with one status and body.
+func speaks(t *testing.T, status int, body string) *Sandbox {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &fasthttp.Server{CloseOnShutdown: true, Handler: func(c *fasthttp.RequestCtx) {
+		c.SetStatusCode(status)
+		c.SetBodyString(body)
+	}}
+	go s.Serve(l)
+	t.Cleanup(func() { s.Shutdown() })
+	p, err := NewSandbox("http://" + l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.http.CloseIdleConnections)
+	return p
+}
+
+func TestAnswersOfTheSandboxAreSorted(t *testing.T) {
+	for _, c := range []struct {
+		status int
+		body   string
+		want   Class
+	}{
+		{503, `{"code":"DOWN"}`, Transient},
+		{429, `{}`, Transient},
+		{401, `{}`, Transient},
+		{400, `{"code":"MALFORMED"}`, Permanent},
+		{422, `{"code":"KEY_REUSED"}`, Permanent},
+		{404, `{"code":"NO_AUTHORIZATION"}`, Permanent},
+		{500, `{}`, Unknown},
+		{502, `<html>`, Unknown},
+		{503, `<html>`, Unknown},
+		{200, `{`, Unknown},
+		{200, `{"request_id":"another","outcome":"AUTHORIZED"}`, Unknown},
+		{200, `{"request_id":"A1","outcome":"REFUNDED"}`, Unknown},
+		{200, `{"request_id":"A1","outcome":"HAPPY"}`, Unknown},
+		{200, `{"request_id":"A1","outcome":"AUTHORIZED","amount_minor":501}`, Unknown},
+		{200, `{"request_id":"A1","outcome":"AUTHORIZED","amount_minor":-1}`, Unknown},
+	} {
+		if a, err := ask(t, speaks(t, c.status, c.body), request(schemas.PaymentOperationAuthorize, "A1", 500)); err == nil || ClassOf(err) != c.want {
+			t.Errorf("%d %s: %+v, %v of class %d; want class %d", c.status, c.body, a, err, ClassOf(err), c.want)
+		}
+	}
+}
+
+func TestARequestWithoutAnIdentityIsNone(t *testing.T) {
+	good := &schemas.VoidPayment{Said: schemas.Said{ID: "i"}, OrderID: "o", PaymentID: "p", RequestID: "r"}
+	if _, err := RequestOf(good); err != nil {
+		t.Fatal(err)
+	}
+	for name, m := range map[string]schemas.Message{
+		"no request":    &schemas.PaymentReply{},
+		"bytes":         schemas.Decode([]byte("garbage")),
+		"no id":         &schemas.VoidPayment{OrderID: "o", PaymentID: "p", RequestID: "r"},
+		"no request_id": &schemas.CancelPayment{Said: schemas.Said{ID: "i"}, OrderID: "o", PaymentID: "p"},
+	} {
+		if r, err := RequestOf(m); err == nil {
+			t.Errorf("%s: taken as %+v", name, r)
+		}
+	}
+}
+
+func TestAnAddressThatIsNoneIsRefused(t *testing.T) {
+	for _, bad := range []string{"", "127.0.0.1:80", "https://x", "http://", "http://x/api", "http://%"} {
+		if _, err := NewSandbox(bad); err == nil || !strings.Contains(err.Error(), "want http://host:port") {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}

@@ -1,0 +1,152 @@
+package payment
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"oms/schemas"
+)
+
+// Sandbox is the client of the provider of play money.
+type Sandbox struct {
+	base string
+	http *fasthttp.HostClient
+}
+
+// NewSandbox speaks to the sandbox whose API begins at base, such as http://127.0.0.1:9090.
+func NewSandbox(base string) (*Sandbox, error) {
+	u, err := url.Parse(base)
+	if err != nil || u.Scheme != "http" || u.Host == "" || u.Path != "" && u.Path != "/" {
+		return nil, fmt.Errorf("sandbox: %q: want http://host:port", base)
+	}
+	dialer := net.Dialer{Timeout: time.Second}
+	return &Sandbox{base: "http://" + u.Host, http: &fasthttp.HostClient{
+		Addr: u.Host, Name: "oms", MaxConns: 1024, MaxIdleConnDuration: 30 * time.Second, // less than the server's patience
+		MaxIdemponentCallAttempts: 1, MaxResponseBodySize: 64 << 10, ReadBufferSize: 2 << 10, WriteBufferSize: 2 << 10,
+		Dial: func(addr string) (net.Conn, error) {
+			c, err := dialer.Dial("tcp", addr)
+			if err != nil {
+				return nil, &unsent{err}
+			}
+			return c, nil
+		},
+	}}, nil
+}
+
+// unsent marks a failure from before the first byte was sent.
+type unsent struct{ error }
+
+// sandboxRequest and sandboxAnswer are its wire format.
+type sandboxRequest struct {
+	OrderID         string `json:"order_id"`
+	PaymentID       string `json:"payment_id"`
+	AuthorizationID string `json:"authorization_id,omitempty"`
+	Method          string `json:"method,omitempty"`
+	Token           string `json:"token,omitempty"`
+	Capture         string `json:"capture,omitempty"`
+	AmountMinor     int64  `json:"amount_minor,omitempty"`
+	Currency        string `json:"currency,omitempty"`
+}
+
+type sandboxAnswer struct {
+	RequestID   string `json:"request_id"`
+	Outcome     string `json:"outcome"`
+	AmountMinor int64  `json:"amount_minor"`
+	ProviderRef string `json:"provider_ref"`
+	Reason      string `json:"reason"`
+	Code        string `json:"code"`    // of a refusal
+	Message     string `json:"message"` // of a refusal
+}
+
+var sandboxPaths = map[schemas.PaymentOperation]string{
+	schemas.PaymentOperationAuthorize: "/v1/authorizations",
+	schemas.PaymentOperationCapture:   "/v1/captures",
+	schemas.PaymentOperationVoid:      "/v1/voids",
+	schemas.PaymentOperationRefund:    "/v1/refunds",
+	schemas.PaymentOperationCancel:    "/v1/cancellations",
+}
+
+// Do asks once.
+func (s *Sandbox) Do(ctx context.Context, r Request) (Answer, error) {
+	req, res := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+	defer fasthttp.ReleaseRequest(req)
+	defer fasthttp.ReleaseResponse(res)
+	if err := s.write(req, r); err != nil {
+		return Answer{}, err
+	}
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(10 * time.Second)
+	}
+	if ctx.Err() != nil || !time.Now().Before(deadline) {
+		return Answer{}, fault(Transient, "not asked: the time was over")
+	}
+	if err := s.http.DoDeadline(req, res, deadline); err != nil {
+		var before *unsent
+		if errors.As(err, &before) || errors.Is(err, fasthttp.ErrNoFreeConns) {
+			return Answer{}, fault(Transient, "sandbox: %w", err)
+		}
+		return Answer{}, fault(Unknown, "sandbox: %w", err)
+	}
+	a, err := readSandbox(r, res.StatusCode(), res.Body())
+	if err != nil && ClassOf(err) == Unknown {
+		s.http.CloseIdleConnections() // an answer to something else came on one of them, and the next may be out of step too
+	}
+	return a, err
+}
+
+func (s *Sandbox) write(req *fasthttp.Request, r Request) error {
+	if r.Operation == schemas.PaymentOperationReconcile {
+		req.Header.SetMethod(http.MethodGet)
+		req.SetRequestURI(s.base + "/v1/requests/" + url.PathEscape(r.RequestID))
+		return nil
+	}
+	path, ok := sandboxPaths[r.Operation]
+	if !ok {
+		return fault(Permanent, "sandbox: operation %q is not known", r.Operation)
+	}
+	b, err := json.Marshal(sandboxRequest{OrderID: r.OrderID, PaymentID: r.PaymentID, AuthorizationID: r.AuthorizationID, Method: string(r.Method), Token: r.Token,
+		Capture: string(r.Capture), AmountMinor: r.AmountMinor, Currency: r.Currency})
+	if err != nil {
+		return fault(Permanent, "sandbox: %w", err)
+	}
+	req.Header.SetMethod(http.MethodPost)
+	req.SetRequestURI(s.base + path)
+	req.Header.SetContentType("application/json")
+	req.Header.Set("Idempotency-Key", r.RequestID)
+	req.SetBodyRaw(b)
+	return nil
+}
+
+// readSandbox sorts an answer. Its documentation promises that a refusal, 503 included, means that nothing was done.
+func readSandbox(r Request, status int, body []byte) (Answer, error) {
+	var a sandboxAnswer
+	if err := json.Unmarshal(body, &a); err != nil {
+		return Answer{}, fault(Unknown, "sandbox: status %d without a readable answer: %w", status, err)
+	}
+	switch status {
+	case http.StatusOK:
+		if a.RequestID != r.RequestID {
+			return Answer{}, fault(Unknown, "sandbox: request_id: %q is answered, %q was asked", a.RequestID, r.RequestID)
+		}
+		return Answer{Outcome: schemas.PaymentOutcome(a.Outcome), AmountMinor: a.AmountMinor, ProviderRef: a.ProviderRef, Reason: a.Reason}, nil
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusUnauthorized, http.StatusForbidden:
+		return Answer{}, fault(Transient, "sandbox: %d %s: %s", status, a.Code, a.Message)
+	case http.StatusNotFound:
+		if a.Code == "NO_REQUEST" {
+			return Answer{Outcome: schemas.PaymentOutcomeNotFound}, nil
+		}
+		fallthrough
+	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		return Answer{}, fault(Permanent, "sandbox: %s: %s", a.Code, a.Message)
+	}
+	return Answer{}, fault(Unknown, "sandbox: status %d %s", status, a.Code)
+}

@@ -1,0 +1,178 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Offsets are places to read from or up to: topic, partition, offset.
+type Offsets map[string]map[int32]int64
+
+// From says where a Reader starts.
+type From struct {
+	End     bool    // partitions that Offsets does not name start at their end as it is now, otherwise at their start
+	Offsets Offsets // these partitions start here
+}
+
+// Reader reads committed records of whole topics, without a group: for audits, replays, compaction and waiting clients.
+// Records of one partition come in order. It is for one goroutine.
+type Reader struct {
+	cl     *kgo.Client
+	adm    *kadm.Client
+	topics []string
+	next   Offsets // per partition, where the next record to deliver may lie
+}
+
+// NewReader reads the topics, all of which must exist.
+func (s Settings) NewReader(ctx context.Context, from From, topics ...string) (*Reader, error) {
+	return s.newReader(ctx, from, func(partition) bool { return true }, topics...)
+}
+
+// newReader reads those partitions of the topics that only accepts.
+func (s Settings) newReader(ctx context.Context, from From, only func(partition) bool, topics ...string) (*Reader, error) {
+	if len(topics) == 0 {
+		return nil, errors.New("kafka: a reader needs a topic")
+	}
+	// Control records are delivered to us, and dropped here: they are how a reader sees that it has passed a trailing marker.
+	cl, err := s.client(kgo.KeepControlRecords(), kgo.FetchMaxPartitionBytes(4<<20))
+	if err != nil {
+		return nil, err
+	}
+	r := &Reader{cl: cl, adm: kadm.NewClient(cl), topics: topics, next: Offsets{}}
+	if err := r.seek(ctx, from, only); err != nil {
+		cl.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *Reader) seek(ctx context.Context, from From, only func(partition) bool) error {
+	starts, err := flat(r.adm.ListStartOffsets(ctx, r.topics...))
+	if err != nil {
+		return fmt.Errorf("kafka: where the topics start: %w", err)
+	}
+	ends, err := flat(r.adm.ListCommittedOffsets(ctx, r.topics...))
+	if err != nil {
+		return fmt.Errorf("kafka: where the topics end: %w", err)
+	}
+	assign := map[string]map[int32]kgo.Offset{}
+	for topic, parts := range starts {
+		r.next[topic], assign[topic] = map[int32]int64{}, map[int32]kgo.Offset{}
+		for p, at := range parts {
+			if !only(partition{topic, p}) {
+				continue
+			}
+			if named, ok := from.Offsets[topic][p]; ok {
+				at = max(at, named)
+			} else if from.End {
+				at = ends[topic][p]
+			}
+			r.next[topic][p], assign[topic][p] = at, kgo.NewOffset().At(at)
+		}
+	}
+	r.cl.AddConsumePartitions(assign)
+	return nil
+}
+
+// flat makes kadm's answer, an error for any partition included, our own.
+func flat(listed kadm.ListedOffsets, err error) (Offsets, error) {
+	if err == nil {
+		err = listed.Error()
+	}
+	if err != nil {
+		return nil, err
+	}
+	all := Offsets{}
+	listed.Each(func(o kadm.ListedOffset) {
+		if all[o.Topic] == nil {
+			all[o.Topic] = map[int32]int64{}
+		}
+		all[o.Topic][o.Partition] = o.Offset
+	})
+	return all, nil
+}
+
+// Ends asks where the committed records of each partition that it reads end now: the offset after the last one.
+func (r *Reader) Ends(ctx context.Context) (Offsets, error) {
+	ends, err := flat(r.adm.ListCommittedOffsets(ctx, r.topics...))
+	if err != nil {
+		return nil, fmt.Errorf("kafka: where the topics end: %w", err)
+	}
+	for topic, parts := range ends {
+		for p := range parts {
+			if _, ok := r.next[topic][p]; !ok {
+				delete(parts, p)
+			}
+		}
+	}
+	return ends, nil
+}
+
+// Next is where the next record of each partition may lie: all before it were delivered, aborted or removed. A copy.
+func (r *Reader) Next() Offsets {
+	all := Offsets{}
+	for topic, parts := range r.next {
+		all[topic] = map[int32]int64{}
+		for p, at := range parts {
+			all[topic][p] = at
+		}
+	}
+	return all
+}
+
+// Reached tells whether everything before the ends was delivered.
+func (r *Reader) Reached(ends Offsets) bool {
+	for topic, parts := range ends {
+		for p, end := range parts {
+			if r.next[topic][p] < end {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Poll waits for the next records and hands them to take, which may keep them. It comes back after at least one fetch, which
+// may have held no record at all, or with the first error of take or of the context.
+func (r *Reader) Poll(ctx context.Context, take func(*kgo.Record) error) error {
+	fetches := r.cl.PollFetches(ctx)
+	if err := ctx.Err(); err != nil && fetches.NumRecords() == 0 {
+		return err
+	}
+	for _, e := range fetches.Errors() {
+		if !errors.Is(e.Err, context.Canceled) && !errors.Is(e.Err, context.DeadlineExceeded) {
+			return fmt.Errorf("kafka: reading %s/%d: %w", e.Topic, e.Partition, e.Err)
+		}
+	}
+	for it := fetches.RecordIter(); !it.Done(); {
+		rec := it.Next()
+		if !rec.Attrs.IsControl() {
+			if err := take(rec); err != nil {
+				return err
+			}
+		}
+		r.next[rec.Topic][rec.Partition] = rec.Offset + 1
+	}
+	return nil
+}
+
+// ToEnd polls until everything that was committed when it was called has been handed to take.
+func (r *Reader) ToEnd(ctx context.Context, take func(*kgo.Record) error) error {
+	ends, err := r.Ends(ctx)
+	if err != nil {
+		return err
+	}
+	for !r.Reached(ends) {
+		if err := r.Poll(ctx, take); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close ends it.
+func (r *Reader) Close() { r.cl.Close() }

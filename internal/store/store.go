@@ -1,0 +1,259 @@
+// Package store keeps the state of stream processors: goka's storage on one Pebble per process.
+//
+// What a step writes waits in an overlay, seen by its own partition only, until the transaction that it belongs to is
+// committed in Kafka; then the overlays of all touched partitions, their changelog offsets and their deadline index reach
+// Pebble in one batch. There is no write-ahead log: the changelog topic is the log, and because values and the offset that
+// they stand for travel in one batch, whatever a killed process leaves behind is an earlier whole state.
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+)
+
+// ErrClosed is the answer to every call after Close.
+var ErrClosed = errors.New("store: closed")
+
+// Options of a DB. Zero values take the defaults named.
+type Options struct {
+	CacheBytes    int64         // block cache, shared by all partitions; default 64 MiB
+	MemTableBytes uint64        // one memtable; default 32 MiB, and at most three exist
+	FlushEvery    time.Duration // bounds what a kill makes the next start read again from the changelog; default 30 s
+	Log           *slog.Logger
+	OnFault       func(error) // the disk is full or the files are damaged; called once, from any goroutine
+}
+
+// DB is the state of a process.
+type DB struct {
+	dir  string
+	opt  Options
+	db   *pebble.DB
+	lock *os.File
+	log  *slog.Logger
+
+	stop chan struct{}
+	done chan struct{}
+
+	mu         sync.Mutex // before a Partition's mu
+	closed     bool
+	partitions map[*Partition]struct{} // open ones
+
+	faultMu sync.Mutex // after a Partition's mu
+	fault   error
+}
+
+// Names within the directory. The damage marker asks the next Open to set the data aside.
+const (
+	dataName   = "state"
+	lockName   = "lock"
+	damageName = "damaged"
+)
+
+// Open opens or creates the store in dir. A directory that another process holds is an error; damaged data is set aside next
+// to it, and said so: everything in it can be read again from the changelog.
+func Open(dir string, opt Options) (*DB, error) {
+	if opt.CacheBytes == 0 {
+		opt.CacheBytes = 64 << 20
+	}
+	if opt.MemTableBytes == 0 {
+		opt.MemTableBytes = 32 << 20
+	}
+	if opt.FlushEvery == 0 {
+		opt.FlushEvery = 30 * time.Second
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	lock, err := lockFile(filepath.Join(dir, lockName))
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	db := &DB{dir: dir, opt: opt, lock: lock, log: opt.Log, stop: make(chan struct{}), done: make(chan struct{}), partitions: map[*Partition]struct{}{}}
+	if err := db.open(); err != nil {
+		return nil, errors.Join(fmt.Errorf("store in %s: %w", dir, err), lock.Close())
+	}
+	go db.flushLoop()
+	return db, nil
+}
+
+// lockFile takes the directory for this process; the kernel gives it back when the process ends, however it ends.
+func lockFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o640)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("another process is using this state directory (%s is locked)", path), f.Close())
+	}
+	return f, nil
+}
+
+func (db *DB) open() (err error) {
+	data, marker := filepath.Join(db.dir, dataName), filepath.Join(db.dir, damageName)
+	if _, err := os.Stat(marker); err == nil {
+		if err := db.setAside(data, errors.New("damage was found while it was in use")); err != nil {
+			return err
+		}
+		if err := os.Remove(marker); err != nil {
+			return err
+		}
+	}
+	db.db, err = pebble.Open(data, db.pebbleOptions())
+	if err == nil || !damaged(err) {
+		return err
+	}
+	if err := db.setAside(data, err); err != nil {
+		return err
+	}
+	db.db, err = pebble.Open(data, db.pebbleOptions())
+	return err
+}
+
+// damaged tells wrong or missing files from a disk that refuses.
+func damaged(err error) bool {
+	return pebble.IsCorruptionError(err) || errors.Is(err, fs.ErrNotExist)
+}
+
+func (db *DB) setAside(data string, why error) error {
+	if _, err := os.Stat(data); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	aside := fmt.Sprintf("%s.damaged-%s", data, time.Now().UTC().Format("20060102T150405.000"))
+	db.log.Error("the state is damaged; it is set aside and read again from the changelog", "aside", aside, "error", why)
+	return os.Rename(data, aside)
+}
+
+func (db *DB) pebbleOptions() *pebble.Options {
+	o := &pebble.Options{
+		DisableWAL:                  true,
+		CacheSize:                   db.opt.CacheBytes,
+		MemTableSize:                db.opt.MemTableBytes,
+		MemTableStopWritesThreshold: 3,
+		L0CompactionThreshold:       4,
+		FormatMajorVersion:          pebble.FormatNewest,
+		Logger:                      pebbleLog{db},
+		EventListener:               &pebble.EventListener{BackgroundError: db.failed, DataCorruption: func(i pebble.DataCorruptionInfo) { db.failed(i.Details) }},
+	}
+	// New keys are looked up as often as known ones: without filters each would read every level.
+	o.Levels[0].FilterPolicy = bloom.FilterPolicy(10)
+	o.Levels[0].EnsureL0Defaults()
+	for i := 1; i < len(o.Levels); i++ {
+		o.Levels[i].EnsureL1PlusDefaults(&o.Levels[i-1])
+	}
+	return o
+}
+
+// failed notes the first fault of the disk. The state can be read again from the changelog, but not while the disk refuses.
+func (db *DB) failed(err error) {
+	db.faultMu.Lock()
+	first := db.fault == nil
+	if first {
+		db.fault = fmt.Errorf("store in %s: %w", db.dir, err)
+	}
+	fault := db.fault
+	db.faultMu.Unlock()
+	if !first {
+		return
+	}
+	if damaged(err) {
+		if err := os.WriteFile(filepath.Join(db.dir, damageName), []byte(err.Error()+"\n"), 0o640); err != nil {
+			db.log.Error("the damage could not be marked", "error", err)
+		}
+	}
+	db.log.Error("the state store has failed", "error", fault)
+	if db.opt.OnFault != nil {
+		db.opt.OnFault(fault)
+	}
+}
+
+// Fault is why the store can no longer be trusted to take writes, nil while it can.
+func (db *DB) Fault() error {
+	db.faultMu.Lock()
+	defer db.faultMu.Unlock()
+	return db.fault
+}
+
+// check passes an error of Pebble on, and notes it.
+func (db *DB) check(err error) error {
+	if err != nil {
+		db.failed(err)
+	}
+	return err
+}
+
+func (db *DB) flushLoop() {
+	defer close(db.done)
+	t := time.NewTicker(db.opt.FlushEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-db.stop:
+			return
+		case <-t.C:
+			for _, p := range db.all() {
+				p.flushFollowed()
+			}
+			if _, err := db.db.AsyncFlush(); err != nil {
+				db.failed(err)
+			}
+		}
+	}
+}
+
+func (db *DB) all() []*Partition {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	all := make([]*Partition, 0, len(db.partitions))
+	for p := range db.partitions {
+		all = append(all, p)
+	}
+	return all
+}
+
+// Close makes everything durable that was committed, and gives the directory back. It may be called again.
+func (db *DB) Close() error {
+	db.mu.Lock()
+	if db.closed {
+		db.mu.Unlock()
+		return nil
+	}
+	db.closed = true
+	db.mu.Unlock()
+	close(db.stop)
+	<-db.done
+	var errs []error
+	for _, p := range db.all() {
+		errs = append(errs, p.Close())
+	}
+	if db.Fault() == nil {
+		errs = append(errs, db.db.Flush())
+	}
+	return errors.Join(append(errs, db.db.Close(), db.lock.Close())...)
+}
+
+// pebbleLog is Pebble's logger.
+type pebbleLog struct{ db *DB }
+
+func (l pebbleLog) Infof(string, ...any) {} // a line per flush and compaction
+func (l pebbleLog) Errorf(format string, a ...any) {
+	l.db.log.Warn("state store: " + fmt.Sprintf(format, a...))
+}
+
+// Fatalf must not return: Pebble's own books are no longer right. What was committed is in the changelog.
+func (l pebbleLog) Fatalf(format string, a ...any) {
+	l.db.failed(fmt.Errorf(format, a...))
+	os.Exit(1)
+}

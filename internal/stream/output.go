@@ -1,0 +1,144 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/lovoo/goka"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"oms/internal/kafka"
+)
+
+// output is goka's producer: what the steps of the open transaction say. Records go out as they come; rows of the table wait
+// for the end of the batch, when only the last value of each key is sent. The transaction is the acknowledgement, so that
+// goka's promises are kept at once.
+type output struct {
+	engine *Engine
+	client *kgo.Client // of the open transaction; set before its records are handed out
+	shards []shard     // rows, by partition of the table
+
+	mu       sync.Mutex
+	err      error // the first record that could not be sent
+	places   []kafka.Place
+	rowsAt   []int64 // by partition: offset of the last row in the changelog; −1: none
+	finished []*kgo.Record
+}
+
+// shard holds the rows of one partition; only that partition's goroutine writes it while steps run.
+type shard struct {
+	mu   sync.Mutex
+	rows map[string]row
+}
+
+type row struct {
+	value   []byte
+	headers goka.Headers
+}
+
+// kept is a promise that is kept already.
+func kept() *goka.Promise {
+	_, finish := goka.NewPromiseWithFinisher()
+	return finish(nil, nil)
+}
+
+// begin forgets the transaction before.
+func (o *output) begin(c *kgo.Client, partitions int) {
+	if len(o.shards) != partitions {
+		o.shards = make([]shard, partitions)
+		o.rowsAt = make([]int64, partitions)
+	}
+	for i := range o.shards {
+		clear(o.shards[i].rows)
+		o.rowsAt[i] = -1
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, r := range o.finished {
+		records.Put(r)
+	}
+	o.client, o.err, o.places, o.finished = c, nil, o.places[:0], o.finished[:0]
+}
+
+// records are used again: a step says several.
+var records = sync.Pool{New: func() any { return new(kgo.Record) }}
+
+// Emit implements goka.Producer.
+func (o *output) Emit(topic, key string, value []byte) *goka.Promise {
+	return o.EmitWithHeaders(topic, key, value, nil)
+}
+
+// EmitWithHeaders implements goka.Producer.
+func (o *output) EmitWithHeaders(topic, key string, value []byte, h goka.Headers) *goka.Promise {
+	if topic == o.engine.table {
+		s := &o.shards[kafka.Partition([]byte(key), int32(len(o.shards)))]
+		s.mu.Lock()
+		if s.rows == nil {
+			s.rows = map[string]row{}
+		}
+		s.rows[key] = row{value, h}
+		s.mu.Unlock()
+	} else {
+		o.send(topic, key, value, h)
+	}
+	return kept()
+}
+
+// Close implements goka.Producer.
+func (o *output) Close() error {
+	o.engine.leave()
+	return nil
+}
+
+func (o *output) send(topic, key string, value []byte, h map[string][]byte) {
+	r := records.Get().(*kgo.Record)
+	*r = kgo.Record{Topic: topic, Key: []byte(key), Value: value, Headers: r.Headers[:0]}
+	for k, v := range h {
+		if k == HeaderTimestamp {
+			if ms, err := strconv.ParseInt(string(v), 10, 64); err == nil {
+				r.Timestamp = time.UnixMilli(ms)
+				continue
+			}
+		}
+		r.Headers = append(r.Headers, kgo.RecordHeader{Key: k, Value: v})
+	}
+	o.client.Produce(context.Background(), r, o.sent)
+}
+
+// sent takes note of a record's fate.
+func (o *output) sent(r *kgo.Record, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.finished = append(o.finished, r)
+	if err != nil {
+		if o.err == nil || errors.Is(o.err, kgo.ErrAborting) {
+			o.err = err
+		}
+		return
+	}
+	if o.engine.cfg.Journal != nil {
+		o.places = append(o.places, kafka.Place{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset})
+	}
+	if r.Topic == o.engine.table {
+		o.rowsAt[r.Partition] = max(o.rowsAt[r.Partition], r.Offset)
+	}
+}
+
+// sendRows sends the last value of each key that the batch has written.
+func (o *output) sendRows() {
+	for i := range o.shards {
+		for key, row := range o.shards[i].rows {
+			o.send(o.engine.table, key, row.value, row.headers)
+		}
+	}
+}
+
+// failure is why a record of the transaction was not sent.
+func (o *output) failure() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
+}

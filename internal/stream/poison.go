@@ -1,0 +1,56 @@
+package stream
+
+import (
+	"errors"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"oms/internal/kafka"
+)
+
+// tries is how often a record is tried alone before it becomes a dead letter.
+const tries = 3
+
+// suspects narrow a batch that failed down to the record whose fault it is: the batches that follow are half as long, until
+// the culprit fails alone.
+type suspects struct {
+	left      int                 // the culprit is among the next so many records; 0: nobody is suspected
+	alone     map[kafka.Place]int // failures of single records
+	condemned map[kafka.Place]string
+}
+
+// limit is how many records the next batch may have.
+func (s *suspects) limit(most int) int {
+	if s.left == 0 {
+		return most
+	}
+	return max(1, min(most, (s.left+1)/2))
+}
+
+// passed clears records that were committed.
+func (s *suspects) passed(n int) {
+	if s.left = max(0, s.left-n); s.left == 0 {
+		s.alone, s.condemned = nil, nil
+	}
+}
+
+// failed takes note of a batch whose own fault it may be.
+func (s *suspects) failed(a *abortedError) {
+	s.left = len(a.batch)
+	if s.left != 1 {
+		return
+	}
+	if s.alone == nil {
+		s.alone, s.condemned = map[kafka.Place]int{}, map[kafka.Place]string{}
+	}
+	m := &a.batch[0]
+	at := kafka.Place{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset}
+	if s.alone[at]++; s.alone[at] >= tries {
+		s.condemned[at] = a.err.Error()
+	}
+}
+
+// ownFault tells whether a record was refused for what it is. What else may go wrong when sending concerns all records alike.
+func ownFault(err error) bool {
+	return errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge) || errors.Is(err, kerr.InvalidRecord) || errors.Is(err, kerr.InvalidTimestamp)
+}

@@ -1,0 +1,89 @@
+package stream
+
+import (
+	"strconv"
+	"time"
+
+	"oms/internal/store"
+)
+
+const (
+	forever   = time.Duration(1<<63 - 1)
+	tickLimit = 1000 // deadlines in one transaction
+)
+
+// ticks tells whether the claim's deadlines may be looked at: only after the backlog, since a record in it may move them.
+func (c *claim) ticks() bool { return c.position >= c.backlog }
+
+// tick sends a record into the inbox for each row whose deadline has come, in a transaction of its own. What was asked for is
+// not asked again in this session, as long as the row keeps that deadline.
+func (s *session) tick() error {
+	if s.e.cfg.Tick == nil {
+		return nil
+	}
+	now := s.e.cfg.Now().UnixMilli()
+	var due []store.Due
+	met, complete := map[store.Due]struct{}{}, true
+	for _, c := range s.parts {
+		if !c.ticks() || c.table.Wake() > now {
+			complete = false
+			continue
+		}
+		more, err := c.table.DueBy(now, tickLimit-len(due), func(d store.Due) bool {
+			_, ok := s.asked[d]
+			if ok {
+				met[d] = struct{}{}
+			}
+			return ok
+		})
+		if err != nil {
+			return err
+		}
+		due = append(due, more...)
+		complete = complete && len(due) < tickLimit
+	}
+	if complete {
+		s.asked = met
+	}
+	if len(due) == 0 {
+		return nil
+	}
+	if err := s.begin(); err != nil {
+		return err
+	}
+	s.messages = s.messages[:0]
+	at := strconv.AppendInt(nil, now, 10)
+	for _, d := range due {
+		r := s.e.cfg.Tick(d.Key, d.DeadlineMS)
+		h := map[string][]byte{HeaderTimestamp: at}
+		for k, v := range r.Headers {
+			h[k] = v
+		}
+		s.e.out.send(s.e.cfg.Inbox, r.Key, r.Value, h)
+	}
+	if err := s.commit(s.withoutOffsets); err != nil {
+		return err
+	}
+	for _, d := range due {
+		s.asked[d] = struct{}{}
+	}
+	s.e.count.ticks.Add(float64(len(due)))
+	return nil
+}
+
+// untilWake is how long the engine may wait for records before a deadline comes.
+func (s *session) untilWake() time.Duration {
+	if s.e.cfg.Tick == nil {
+		return forever
+	}
+	wait := forever
+	now := s.e.cfg.Now()
+	for _, c := range s.parts {
+		if at := c.table.Wake(); c.ticks() && at < never {
+			wait = min(wait, max(time.Millisecond, time.UnixMilli(at).Sub(now)))
+		}
+	}
+	return wait
+}
+
+const never = int64(1<<63 - 1)

@@ -1,0 +1,233 @@
+package audit
+
+import (
+	"fmt"
+	"hash/maphash"
+
+	"oms/internal/kafka"
+	"oms/schemas"
+	"oms/topics"
+)
+
+// auditor keeps the books. Records of one key and topic come in order; between topics there is none, so what concerns two of them is checked at the end.
+type auditor struct {
+	laws
+	asOfMS int64 // when the ends that were read to were asked for, UTC ms
+	still  bool  // nothing was added while it read
+
+	orders   map[string]*order
+	products map[string]*product
+	facts    map[factKey]*trail // of everything that is neither order nor product
+	effects  map[effect]*charge // what payment facts say that the provider did
+	requests map[uint64]bool    // hashes of the requests that the provider was asked
+
+	asked, answered int64             // messages between orders and products
+	inbox           map[place]*misfit // records of inboxes that are no message, and all that have a dead letter
+	records, dead   int64
+	newestMS        int64 // of all records
+	letters         []string
+
+	seed  maphash.Seed
+	names map[string]string // one copy of each text that many records repeat
+}
+
+// misfit is a record of an inbox that its group could not take.
+type misfit struct {
+	ms      int64 // its time, when it is no message; 0: it is one
+	letters int   // dead letters of it
+}
+
+func (a *auditor) misfit(at place) *misfit {
+	m := a.inbox[at]
+	if m == nil {
+		m = &misfit{}
+		a.inbox[at] = m
+	}
+	return m
+}
+
+type factKey struct{ topic, key string }
+
+// order is what is known of one order.
+type order struct {
+	placed   place // its first PlaceOrder; zero: none was met
+	placedMS int64
+	commands []uint64 // hashes of its PlaceOrders' ids
+	created  place    // its OrderCreated
+	cause    uint64   // hash of the command that OrderCreated names
+	deadline int64    // UTC ms, of its decision
+	method   schemas.PaymentMethod
+	dead     place // a dead letter of its
+
+	status    schemas.OrderStatus // by its facts
+	statusAt  place
+	statusMS  int64
+	confirmed place
+	total     int64
+	prices    uint64 // hash of lines and total as they were confirmed
+
+	events, payments trail
+	stamps           []stamp // of its facts on all topics
+	open             []hold  // reservations that its products hold for it
+	money            money
+	row              row
+}
+
+// stamp is a fact's place in the life of its row.
+type stamp struct {
+	version int64
+	ordinal int32
+}
+
+func newAuditor() *auditor {
+	return &auditor{laws: newLaws(), orders: map[string]*order{}, products: map[string]*product{}, facts: map[factKey]*trail{}, effects: map[effect]*charge{},
+		requests: map[uint64]bool{}, inbox: map[place]*misfit{}, seed: maphash.MakeSeed(), names: map[string]string{}}
+}
+
+func (a *auditor) order(id string) *order {
+	o := a.orders[id]
+	if o == nil {
+		o = &order{}
+		a.orders[id] = o
+	}
+	return o
+}
+
+func (a *auditor) hash(s string) uint64 { return maphash.String(a.seed, s) }
+
+// one answers the one copy of a text.
+func (a *auditor) one(s string) string {
+	if kept, ok := a.names[s]; ok {
+		return kept
+	}
+	a.names[s] = s
+	return s
+}
+
+// home finds the topic of a name.
+var home = func() map[string]topics.Topic {
+	byName := map[string]topics.Topic{}
+	for _, t := range topics.All {
+		byName[t.Name] = t
+	}
+	return byName
+}()
+
+// inboxes and dead letters hold what the border was sent, whatever it is; everything else was written by the system.
+var (
+	inboxes     = map[string]bool{topics.OrderCommands.Name: true, topics.ProductCommands.Name: true, topics.CustomerCommands.Name: true, topics.LoginCommands.Name: true, topics.PaymentRequests.Name: true}
+	deadLetters = map[string]bool{topics.OrderDeadLetters.Name: true, topics.ProductDeadLetters.Name: true, topics.CustomerDeadLetters.Name: true, topics.LoginDeadLetters.Name: true, topics.PaymentDeadLetters.Name: true}
+)
+
+// take books one record.
+func (a *auditor) take(rec *kafka.Record) error {
+	a.records++
+	a.newestMS = max(a.newestMS, rec.Timestamp.UnixMilli())
+	at := place{home[rec.Topic].Name, rec.Partition, rec.Offset}
+	if deadLetters[rec.Topic] {
+		a.letter(at, rec)
+		return nil
+	}
+	m := schemas.Decode(rec.Value)
+	bad, broken := m.(*schemas.Malformed)
+	fits := !broken && topics.KindHas(home[rec.Topic], m.Kind()) && m.Key() == string(rec.Key)
+	switch {
+	case fits:
+	case inboxes[rec.Topic]:
+		a.misfit(at).ms = rec.Timestamp.UnixMilli()
+		return nil
+	case broken:
+		a.complete.demand(false, at, "a record of the system cannot be read: %s", bad.Reason)
+		return nil
+	default:
+		a.complete.demand(false, at, "%s under key %q is not at home here", m.Kind(), rec.Key)
+		return nil
+	}
+	if f, ok := m.(interface{ FactHead() *schemas.Fact }); ok {
+		a.fact(at, m, f.FactHead())
+	}
+	a.book(at, rec, m)
+	return nil
+}
+
+// book hands a message to the books that it concerns.
+func (a *auditor) book(at place, rec *kafka.Record, m schemas.Message) {
+	switch m := m.(type) {
+	case *schemas.PlaceOrder:
+		a.order(m.OrderID).place(a, at, rec.Timestamp.UnixMilli(), m)
+	case *schemas.ReserveStock, *schemas.ReleaseStock:
+		a.asked++
+	case *schemas.StockReply:
+		a.answered++
+	case *schemas.OrderCreated:
+		o := a.order(m.OrderID)
+		o.created, o.deadline, o.method, o.cause = at, m.DeadlineMS, m.PaymentMethod, a.hash(m.Cause)
+		a.move(o, at, m.AtMS, schemas.OrderStatusPending)
+	case *schemas.OrderConfirmed:
+		a.confirm(a.order(m.OrderID), at, m)
+	case *schemas.OrderRejected:
+		a.move(a.order(m.OrderID), at, m.AtMS, schemas.OrderStatusRejected)
+	case *schemas.OrderExpired:
+		a.move(a.order(m.OrderID), at, m.AtMS, schemas.OrderStatusExpired)
+	case *schemas.OrderCancellationRequested:
+		a.move(a.order(m.OrderID), at, m.AtMS, schemas.OrderStatusCancelling)
+	case *schemas.OrderCancelled:
+		a.move(a.order(m.OrderID), at, m.AtMS, schemas.OrderStatusCancelled)
+	case *schemas.PaymentProcessed:
+		a.paid(at, m)
+	case *schemas.InventoryUpdated:
+		a.moved(at, m)
+	case *schemas.OrderRow:
+		a.orderRow(at, rec.Value, m)
+	case *schemas.ProductRow:
+		a.productRow(at, rec.Value, m)
+	case *schemas.AuthorizePayment:
+		a.requests[a.hash(m.RequestID)] = true
+	case *schemas.CapturePayment:
+		a.requests[a.hash(m.RequestID)] = true
+	case *schemas.VoidPayment:
+		a.requests[a.hash(m.RequestID)] = true
+	case *schemas.RefundPayment:
+		a.requests[a.hash(m.RequestID)] = true
+	}
+}
+
+// The headers of a dead letter that say what it was.
+const (
+	originTopic     = "oms-origin-topic"
+	originPartition = "oms-origin-partition"
+	originOffset    = "oms-origin-offset"
+	originError     = "oms-error"
+)
+
+// lettersNamed is how many dead letters the report names.
+const lettersNamed = 20
+
+// letter books a dead letter. One that can be read is something that nobody decided; one that cannot is where garbage belongs.
+func (a *auditor) letter(at place, rec *kafka.Record) {
+	a.dead++
+	h := map[string]string{}
+	for _, header := range rec.Headers {
+		h[header.Key] = string(header.Value)
+	}
+	var origin place
+	_, err := fmt.Sscanf(h[originTopic]+" "+h[originPartition]+" "+h[originOffset], "%s %d %d", &origin.topic, &origin.partition, &origin.offset)
+	if a.complete.demand(err == nil, at, "a dead letter does not say where it came from"); err == nil {
+		origin.topic = home[origin.topic].Name
+		a.misfit(origin).letters++
+	}
+	m := schemas.Decode(rec.Value)
+	what := "not readable"
+	if m.Kind() != schemas.KindMalformed {
+		what = fmt.Sprintf("%s of %q, %s", m.Kind(), m.Key(), schemas.CauseOf(m))
+		if m.Key() == string(rec.Key) {
+			a.decided.demand(false, at, "%s came to nothing: %s", what, firstLine(h[originError]))
+			if home[origin.topic] == topics.OrderCommands {
+				a.order(m.Key()).dead = at
+			}
+		}
+	}
+	if len(a.letters) < lettersNamed {
+		a.letters = append(a.letters, fmt.Sprintf("%s from %s: %s: %s", at, origin, what, firstLine(h[originError])))
+	}
+}

@@ -1,0 +1,74 @@
+package audit
+
+import "fmt"
+
+// Law is one invariant and what was found of it.
+type Law struct {
+	ID         string `json:"law"`
+	Text       string `json:"text"`
+	Checked    int64  `json:"checked"`         // things that were held against it
+	Violations int64  `json:"violations"`      //
+	UnderWay   int64  `json:"under_way"`       // things that wait for a message which may still come
+	Partly     bool   `json:"partly"`          // not all of the law could be checked
+	Why        string `json:"why,omitempty"`   // what could not
+	First      string `json:"first,omitempty"` // the first violation, with the place of its record
+}
+
+// place of a record.
+type place struct {
+	topic     string
+	partition int32
+	offset    int64
+}
+
+func (p place) String() string {
+	if p.topic == "" {
+		return "no record"
+	}
+	return fmt.Sprintf("%s/%d@%d", p.topic, p.partition, p.offset)
+}
+
+// violated notes a violation at the record.
+func (l *Law) violated(at place, format string, args ...any) {
+	if l.Violations++; l.First == "" {
+		l.First = at.String() + ": " + fmt.Sprintf(format, args...)
+	}
+}
+
+// demand checks one thing.
+func (l *Law) demand(ok bool, at place, format string, args ...any) {
+	if l.Checked++; !ok {
+		l.violated(at, format, args...)
+	}
+}
+
+// due is a thing that something must still follow, and did not: a violation once its time, in UTC ms, is longer past than messages are under way.
+func (a *auditor) due(l *Law, sinceMS int64, at place, format string, args ...any) {
+	if a.asOfMS-sinceMS <= grace.Milliseconds() {
+		l.UnderWay++
+		return
+	}
+	l.violated(at, format, args...)
+}
+
+// laws in the order of the report.
+type laws struct{ conservation, oversell, reservations, charges, refunds, decided, complete, legal, money, repeats Law }
+
+func (l *laws) all() []*Law {
+	return []*Law{&l.conservation, &l.oversell, &l.reservations, &l.charges, &l.refunds, &l.decided, &l.complete, &l.legal, &l.money, &l.repeats}
+}
+
+func newLaws() laws {
+	return laws{
+		conservation: Law{ID: "I1", Text: "stock is conserved: what came, went and was promised adds up to what is there, and products and orders agree on every promise"},
+		oversell:     Law{ID: "I2", Text: "nothing is oversold: 0 ≤ reserved ≤ on hand after every movement"},
+		reservations: Law{ID: "I3", Text: "each reservation ends at most once, and none outlives its order"},
+		charges:      Law{ID: "I4", Text: "one charge: the provider's ledger and the payment facts are the same, one to one", Partly: true, Why: "without the provider's ledger only the facts were checked against the requests"},
+		refunds:      Law{ID: "I5", Text: "of an order that ended without goods nothing is kept; never is more given back than was taken"},
+		decided:      Law{ID: "I6", Text: "what was accepted exists and is decided; nothing exists that nobody sent", Partly: true, Why: "without a client's record only the commands were checked, not what clients were told"},
+		complete:     Law{ID: "I7", Text: "no fact is lost or doubled: sequences without gap per key and topic; every record is at home and readable"},
+		legal:        Law{ID: "I8", Text: "orders change only as they may, their rows only forward, and prices are fixed from the confirmation on"},
+		money:        Law{ID: "I10", Text: "money adds up: lines, totals, and each order's ledger against its payment facts"},
+		repeats:      Law{ID: "I11", Text: "repetitions of one key are one order with equal answers; another body is refused", Partly: true, Why: "without a client's record only orders and commands were compared, not answers"},
+	}
+}

@@ -1,0 +1,112 @@
+package audit
+
+import (
+	"math/bits"
+
+	"oms/schemas"
+)
+
+// money of one order, minor units, by its payment facts.
+type money struct {
+	authorized int64 // held, all told
+	taken      int64 // taken, all told
+	fromHold   int64 // taken out of what was held
+	voided     int64
+	refunded   int64
+}
+
+// held and kept now.
+func (m money) held() int64 { return m.authorized - m.fromHold - m.voided }
+func (m money) kept() int64 { return m.taken - m.refunded }
+
+// effect is what a provider did under a request.
+type effect struct {
+	request string
+	what    schemas.PaymentOutcome
+}
+
+// charge is an effect as a fact tells it.
+type charge struct {
+	at       place
+	amount   int64
+	currency string
+	matched  bool // with the provider's ledger
+}
+
+// paid books a payment fact (I4, I5).
+func (a *auditor) paid(at place, m *schemas.PaymentProcessed) {
+	o := a.order(m.OrderID)
+	switch m.Outcome {
+	case schemas.PaymentOutcomeAuthorized:
+		o.money.authorized += m.AmountMinor
+	case schemas.PaymentOutcomeCaptured:
+		o.money.taken += m.AmountMinor
+		if m.Operation == schemas.PaymentOperationCapture {
+			o.money.fromHold += m.AmountMinor
+		}
+	case schemas.PaymentOutcomeVoided:
+		o.money.voided += m.AmountMinor
+	case schemas.PaymentOutcomeRefunded:
+		o.money.refunded += m.AmountMinor
+	default:
+		return
+	}
+	a.refunds.demand(m.AmountMinor >= 0 && o.money.held() >= 0 && o.money.kept() >= 0, at, "%s of %d for %q: more is given back than was held or taken", m.Outcome, m.AmountMinor, m.OrderID)
+	e := effect{m.RequestID, m.Outcome}
+	a.charges.demand(a.effects[e] == nil, at, "%s under request %q is told twice", m.Outcome, m.RequestID)
+	a.effects[e] = &charge{at: at, amount: m.AmountMinor, currency: a.one(m.Currency)}
+}
+
+// settleMoney compares at the end what only the whole shows.
+func (a *auditor) settleMoney() {
+	for e, c := range a.effects {
+		if a.requests[a.hash(e.request)] {
+			a.charges.Checked++
+		} else if a.still {
+			a.charges.demand(false, c.at, "%s under request %q, which nobody asked", e.what, e.request)
+		}
+	}
+	for id, o := range a.orders {
+		open := o.money.held() + o.money.kept()
+		if o.ended() {
+			if a.refunds.Checked++; open != 0 {
+				a.due(&a.refunds, o.statusMS, o.statusAt, "%q is %s and %d are still held or kept", id, o.status, open)
+			}
+		}
+		if !a.still {
+			continue
+		}
+		if o.status == schemas.OrderStatusConfirmed && o.method != schemas.PaymentMethodInvoice {
+			a.money.demand(open == o.total, o.statusAt, "%q costs %d, held or taken are %d", id, o.total, open)
+		}
+		if o.row.at.topic != "" {
+			l := o.row.ledger
+			a.money.demand(l.Authorized == o.money.held() && l.Captured == o.money.taken && l.Refunded == o.money.refunded, o.row.at,
+				"the ledger of %q has %d held, %d taken, %d given back; its payment facts %d, %d, %d", id, l.Authorized, l.Captured, l.Refunded, o.money.held(), o.money.taken, o.money.refunded)
+		}
+	}
+}
+
+// total adds products without overflowing.
+type total struct {
+	sum  int64
+	over bool
+}
+
+func (t *total) add(a, b int64) {
+	hi, lo := bits.Mul64(uint64(a), uint64(b))
+	sum := t.sum + int64(lo)
+	if a < 0 || b < 0 || hi != 0 || lo > 1<<63-1 || sum < t.sum {
+		t.over = true
+	}
+	t.sum = sum
+}
+
+func (t *total) is(n int64) bool { return !t.over && t.sum == n }
+
+// product64 tells whether a × b is c, in whole numbers without end.
+func product64(a, b, c int64) bool {
+	var t total
+	t.add(a, b)
+	return t.is(c)
+}

@@ -1,0 +1,187 @@
+package audit
+
+import (
+	"hash/maphash"
+	"slices"
+
+	"oms/schemas"
+)
+
+// hold is units of an order's line at a location.
+type hold struct {
+	product, location string
+	line              int32
+	quantity          int64
+	at                place // of the fact that made it; zero in rows
+}
+
+// product is the stock of one product, folded from its movements.
+type product struct {
+	levels  map[string]*level
+	version int64 // of its last row
+	sum     uint64
+	row     []schemas.StockLevel
+	rowAt   place
+	rowSeq  int64 // inventory sequence of that row
+}
+
+type level struct {
+	onHand, reserved int64
+	promised         int64 // what orders' rows hold, summed at the end
+	at               place
+}
+
+func (a *auditor) product(key string) *product {
+	p := a.products[key]
+	if p == nil {
+		p = &product{levels: map[string]*level{}}
+		a.products[key] = p
+	}
+	return p
+}
+
+func (p *product) level(location string) *level {
+	l := p.levels[location]
+	if l == nil {
+		l = &level{}
+		p.levels[location] = l
+	}
+	return l
+}
+
+// moved books a movement: what it says that was there after it must be what was there before and the movement (I1), and nothing may be promised twice (I2).
+func (a *auditor) moved(at place, m *schemas.InventoryUpdated) {
+	key := a.one(m.Key())
+	p := a.product(key)
+	for _, e := range m.Entries {
+		l := p.level(a.one(e.LocationID))
+		l.at = at
+		a.conservation.demand(e.Quantity > 0 || m.Movement == schemas.MovementAdjusted, at, "%s of %d units of %q", m.Movement, e.Quantity, key)
+		switch m.Movement {
+		case schemas.MovementAdjusted, schemas.MovementReceived, schemas.MovementRestocked:
+			l.onHand += e.Quantity
+		case schemas.MovementReserved:
+			l.reserved += e.Quantity
+			a.hold(at, key, m.OrderID, e)
+		case schemas.MovementReleased:
+			l.reserved -= e.Quantity
+			a.letGo(at, key, m.OrderID, e)
+		case schemas.MovementShipped:
+			l.onHand -= e.Quantity
+			l.reserved -= e.Quantity
+			a.letGo(at, key, m.OrderID, e)
+		}
+		told := slices.ContainsFunc(m.Levels, func(s schemas.StockLevel) bool { return s.LocationID == e.LocationID })
+		a.conservation.demand(told, at, "the level of %q at %q after its movement is not told", key, e.LocationID)
+	}
+	for _, s := range m.Levels {
+		l := p.level(a.one(s.LocationID))
+		a.conservation.demand(l.onHand == s.OnHand && l.reserved == s.Reserved, at, "%q at %q: movements add up to %d on hand and %d reserved, told are %d and %d",
+			key, s.LocationID, l.onHand, l.reserved, s.OnHand, s.Reserved)
+		a.oversell.demand(s.Reserved >= 0 && s.Reserved <= s.OnHand, at, "%q at %q: %d reserved of %d", key, s.LocationID, s.Reserved, s.OnHand)
+	}
+}
+
+// hold opens a reservation (I3).
+func (a *auditor) hold(at place, product, orderID string, e schemas.StockEntry) {
+	o := a.order(orderID)
+	for i := range o.open {
+		if h := &o.open[i]; h.product == product && h.line == e.Line && h.location == e.LocationID {
+			a.reservations.demand(false, at, "line %d of %q reserved %q at %q twice", e.Line, orderID, product, e.LocationID)
+			return
+		}
+	}
+	a.reservations.Checked++
+	o.open = append(o.open, hold{product, a.one(e.LocationID), e.Line, e.Quantity, at})
+}
+
+// letGo ends a reservation. What ends was there, and ends whole.
+func (a *auditor) letGo(at place, product, orderID string, e schemas.StockEntry) {
+	o := a.order(orderID)
+	for i := range o.open {
+		if h := &o.open[i]; h.product == product && h.line == e.Line && h.location == e.LocationID {
+			a.reservations.demand(h.quantity == e.Quantity, at, "of %d units of %q held for line %d of %q, %d end", h.quantity, product, e.Line, orderID, e.Quantity)
+			if o.open = slices.Delete(o.open, i, i+1); len(o.open) == 0 {
+				o.open = nil
+			}
+			return
+		}
+	}
+	a.reservations.demand(false, at, "%d units of %q end for line %d of %q, which holds none", e.Quantity, product, e.Line, orderID)
+}
+
+// productRow books a row of the products' table.
+func (a *auditor) productRow(at place, raw []byte, m *schemas.ProductRow) {
+	p, sum := a.product(a.one(m.Key())), maphash.Bytes(a.seed, raw)
+	a.forward(at, m.Key(), p.version, p.sum, m.Version, sum)
+	p.version, p.sum, p.row, p.rowAt, p.rowSeq = m.Version, sum, m.Levels, at, m.Sequences.Inventory
+	for _, l := range m.Levels {
+		a.oversell.demand(l.Reserved >= 0 && l.Reserved <= l.OnHand, at, "%q at %q: %d reserved of %d", m.Key(), l.LocationID, l.Reserved, l.OnHand)
+	}
+}
+
+// settleStock compares at the end what only the whole shows.
+func (a *auditor) settleStock(rest bool) {
+	for id, o := range a.orders {
+		for _, h := range o.row.held {
+			a.product(h.product).level(h.location).promised += h.quantity
+		}
+		if o.ended() {
+			for _, h := range o.open {
+				a.due(&a.reservations, o.statusMS, h.at, "%d units of %q are held for %q, which is %s since %s", h.quantity, h.product, id, o.status, o.statusAt)
+			}
+		}
+		if !rest {
+			continue
+		}
+		if len(o.open) > 0 && o.created.topic == "" {
+			a.reservations.violated(o.open[0].at, "units are held for %q, which was never created", id)
+		}
+		at := o.row.at
+		if len(o.open) > 0 {
+			at = o.open[0].at
+		}
+		a.reservations.demand(sameHolds(o.open, o.row.held), at, "products and the row of %q at %s disagree on what is held for it", id, o.row.at)
+	}
+	for key, p := range a.products {
+		a.settleProduct(key, p, rest)
+	}
+}
+
+func (a *auditor) settleProduct(key string, p *product, rest bool) {
+	sequence := int64(0)
+	if t := a.facts[factKey{inventoryEvents, key}]; t != nil {
+		sequence = t.sequence
+	}
+	if a.still {
+		a.complete.demand(p.rowSeq == sequence, p.rowAt, "the row of %q counts %d movements, the topic has %d", key, p.rowSeq, sequence)
+	}
+	for _, s := range p.row {
+		if l := p.level(s.LocationID); p.rowSeq == sequence {
+			a.conservation.demand(l.onHand == s.OnHand && l.reserved == s.Reserved, p.rowAt, "%q at %q: movements add up to %d on hand and %d reserved, the row has %d and %d",
+				key, s.LocationID, l.onHand, l.reserved, s.OnHand, s.Reserved)
+		}
+	}
+	for location, l := range p.levels {
+		if rest {
+			a.conservation.demand(l.promised == l.reserved, l.at, "%q at %q: %d are reserved, orders hold %d", key, location, l.reserved, l.promised)
+		} else if l.promised != l.reserved {
+			a.conservation.UnderWay++
+		}
+	}
+}
+
+// sameHolds compares two sets of reservations whatever their order.
+func sameHolds(a, b []hold) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for _, h := range a {
+		if !slices.ContainsFunc(b, func(o hold) bool {
+			return o.product == h.product && o.location == h.location && o.line == h.line && o.quantity == h.quantity
+		}) {
+			return false
+		}
+	}
+	return true
+}

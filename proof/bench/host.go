@@ -1,0 +1,118 @@
+package bench
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// ticksPerSecond is the unit of /proc/PID/stat: USER_HZ, 100 on every Linux that Go runs on.
+const ticksPerSecond = 100
+
+// usage is what the server has used so far; zero where it is not measured.
+type usage struct {
+	server, client time.Duration // processor time, user and system
+	resident, peak int64         // bytes
+	disk           map[string]int64
+}
+
+// usage reads /proc and the data directory. What cannot be read counts as not measured: the figures are then absent from the report.
+func (c Config) usage() usage {
+	var u usage
+	var self syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &self) == nil {
+		u.client = time.Duration(self.Utime.Nano() + self.Stime.Nano())
+	}
+	if c.PID > 0 {
+		u.server = processorTime(c.PID)
+		u.resident, u.peak = statusBytes(c.PID, "VmRSS:"), statusBytes(c.PID, "VmHWM:")
+	}
+	if c.DataDir != "" {
+		u.disk = diskBytes(c.DataDir)
+	}
+	return u
+}
+
+func processorTime(pid int) time.Duration {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	// The second field is the command in brackets and may hold anything; utime and stime are fields 14 and 15.
+	fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(fields[11], 10, 64)
+	system, _ := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * time.Second / ticksPerSecond
+}
+
+func statusBytes(pid int, name string) int64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(b), name)
+	fields := strings.Fields(rest)
+	if len(fields) == 0 {
+		return 0
+	}
+	kib, _ := strconv.ParseInt(fields[0], 10, 64)
+	return kib << 10
+}
+
+// diskBytes are the sizes of the files below dir by its first level. Files come and go while it looks, so one that is gone counts nothing.
+func diskBytes(dir string) map[string]int64 {
+	sizes := map[string]int64{}
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil
+		}
+		info, err := d.Info()
+		if err != nil {
+			return nil
+		}
+		rel, _ := filepath.Rel(dir, path)
+		first, _, _ := strings.Cut(filepath.ToSlash(rel), "/")
+		sizes[first] += info.Size()
+		return nil
+	})
+	return sizes
+}
+
+// spent puts processor time per order into the result.
+func (r *Result) spent(before, after usage, orders int64) {
+	if orders == 0 {
+		return
+	}
+	per := func(d time.Duration) float64 { return d.Seconds() * 1000 / float64(orders) }
+	if after.server > 0 {
+		r.ServerCPUMS = per(after.server - before.server)
+	}
+	r.ClientCPUMS = per(after.client - before.client)
+}
+
+// grown puts disk and memory per order into the result.
+func (r *Result) grown(before, after usage, orders int64) {
+	if orders == 0 {
+		return
+	}
+	if after.disk != nil {
+		r.BytesBy = map[string]float64{}
+	}
+	for dir, bytes := range after.disk {
+		per := float64(bytes-before.disk[dir]) / float64(orders)
+		if r.BytesPerOrder += per; per >= 1 {
+			r.BytesBy[dir] = per
+		}
+	}
+	const mib = 1 << 20
+	r.ResidentMiB, r.PeakResidentMiB = float64(after.resident)/mib, float64(after.peak)/mib
+	r.BytesPerResident = max(0, float64(after.resident-before.resident)/float64(orders))
+}

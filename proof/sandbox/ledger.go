@@ -1,0 +1,164 @@
+package sandbox
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// Entry is one line of the ledger file: something that the provider did. The file is only ever appended to, one write an entry, before the answer.
+type Entry struct {
+	Seq             int64  `json:"seq"`                        // from 1, without gaps
+	At              string `json:"at"`                         // RFC 3339, UTC
+	RequestID       string `json:"request_id"`                 // idempotency key of the request that did it
+	OrderID         string `json:"order_id"`                   //
+	PaymentID       string `json:"payment_id"`                 //
+	Operation       string `json:"operation"`                  // AUTHORIZE, CAPTURE, VOID, REFUND; DECLINE and CANCEL move no money
+	AmountMinor     int64  `json:"amount_minor"`               // what was moved; 0: nothing
+	Currency        string `json:"currency"`                   // ISO 4217
+	AuthorizationID string `json:"authorization_id,omitempty"` // request_id of the authorization that it is about; equal to request_id: a cancellation by key
+	ProviderRef     string `json:"provider_ref"`               // the provider's own number
+	Reason          string `json:"reason,omitempty"`           // of a DECLINE
+	Fingerprint     string `json:"fingerprint"`                // of the request's body
+}
+
+// Operations. An authorization that takes the money at once is a CAPTURE without authorization_id.
+const (
+	opAuthorize = "AUTHORIZE"
+	opCapture   = "CAPTURE"
+	opVoid      = "VOID"
+	opRefund    = "REFUND"
+	opCancel    = "CANCEL"
+	opDecline   = "DECLINE"
+)
+
+// byKey tells whether the entry came of a cancellation.
+func (e Entry) byKey() bool { return e.RequestID == e.AuthorizationID }
+
+// ledger is the file and where in it each request is: a provider of a million payments must not hold them all in memory.
+type ledger struct {
+	file *os.File
+	size int64 // up to here the file holds whole lines
+	seq  int64
+
+	// places are the offsets of entries by the hash of their slot. Slots of the same hash lie at the following numbers; the entry itself tells whose it is.
+	places map[uint64]int64
+	hash   func(slot string) uint64
+}
+
+// slot names what a key can stand for once: a request, or the cancellation of it.
+func (e Entry) slot() string {
+	if e.byKey() {
+		return cancelSlot(e.RequestID)
+	}
+	return requestSlot(e.RequestID)
+}
+
+func requestSlot(requestID string) string { return "r" + requestID }
+func cancelSlot(requestID string) string  { return "c" + requestID }
+
+// openLedger takes the file for this process.
+func openLedger(path string) (*ledger, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	seed := maphash.MakeSeed()
+	l := &ledger{file: f, places: map[uint64]int64{}, hash: func(slot string) uint64 { return maphash.String(seed, slot) }}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s is in use by another process", path), f.Close())
+	}
+	return l, nil
+}
+
+// read goes through the file from its start and hands each entry to take. A last line without an end was never answered for, and is cut off.
+func (l *ledger) read(take func(Entry) error) error {
+	r := bufio.NewReaderSize(l.file, 1<<20)
+	for {
+		line, err := r.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return l.file.Truncate(l.size)
+		}
+		if err != nil {
+			return err
+		}
+		var e Entry
+		if err := json.Unmarshal(line, &e); err != nil {
+			return fmt.Errorf("line %d: %w", l.seq+1, err)
+		}
+		if e.Seq != l.seq+1 || e.RequestID == "" {
+			return fmt.Errorf("line %d: seq %d of request %q: want seq %d and a request", l.seq+1, e.Seq, e.RequestID, l.seq+1)
+		}
+		l.note(e.slot())
+		l.size += int64(len(line))
+		l.seq++
+		if err := take(e); err != nil {
+			return fmt.Errorf("line %d: %w", l.seq, err)
+		}
+	}
+}
+
+// note: the slot's entry begins where the file ended.
+func (l *ledger) note(slot string) {
+	h := l.hash(slot)
+	for _, taken := l.places[h]; taken; _, taken = l.places[h] {
+		h++
+	}
+	l.places[h] = l.size
+}
+
+// append writes the entry, numbered. When it answers an error nothing was done.
+func (l *ledger) append(e *Entry) error {
+	e.Seq = l.seq + 1
+	e.ProviderRef = fmt.Sprintf("sb_%d", e.Seq)
+	line, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	line = append(line, '\n')
+	if _, err := l.file.WriteAt(line, l.size); err != nil {
+		return errors.Join(err, l.file.Truncate(l.size)) // what the disk took of it must not stand before the next line
+	}
+	l.note(e.slot())
+	l.size += int64(len(line))
+	l.seq++
+	return nil
+}
+
+// find reads the slot's entry; ok is false when there is none.
+func (l *ledger) find(slot string) (e Entry, ok bool, err error) {
+	for h := l.hash(slot); ; h++ {
+		at, taken := l.places[h]
+		if !taken {
+			return Entry{}, false, nil
+		}
+		if e, err = l.at(at); err != nil || e.slot() == slot {
+			return e, err == nil, err
+		}
+	}
+}
+
+func (l *ledger) at(offset int64) (e Entry, err error) {
+	for size := int64(1 << 10); ; size *= 4 {
+		chunk := make([]byte, min(size, l.size-offset))
+		if _, err := l.file.ReadAt(chunk, offset); err != nil {
+			return e, fmt.Errorf("ledger at %d: %w", offset, err)
+		}
+		if end := bytes.IndexByte(chunk, '\n'); end >= 0 {
+			return e, json.Unmarshal(chunk[:end], &e)
+		}
+		if int64(len(chunk)) == l.size-offset {
+			return e, fmt.Errorf("ledger at %d: no end of line", offset)
+		}
+	}
+}

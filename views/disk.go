@@ -1,0 +1,260 @@
+package views
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+
+	"oms/internal/kafka"
+)
+
+const (
+	cacheBytes    = 64 << 20
+	memTableBytes = 32 << 20
+)
+
+// disk is the Pebble of the views. It has no log of its own: positions and what they stand for are in the same batches, so what a kill takes from memory is read
+// again from Kafka.
+type disk struct {
+	dir string
+	log *slog.Logger
+
+	mu     sync.RWMutex // held for reading while db is in use: Pebble panics when it is used after Close
+	closed bool
+	db     *pebble.DB
+
+	faultMu sync.Mutex
+	faulted error
+	broken  chan struct{} // closed with the first fault
+}
+
+// Names within the directory. The damage marker asks the next start to set the data aside.
+const (
+	dataName   = "pebble"
+	damageName = "damaged"
+)
+
+// openDisk opens or creates the data. Damaged data is set aside next to it, and said so: all of it can be read again from Kafka.
+func openDisk(dir string, log *slog.Logger) (*disk, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("views: %w", err)
+	}
+	d := &disk{dir: dir, log: log, broken: make(chan struct{})}
+	data, marker := filepath.Join(dir, dataName), filepath.Join(dir, damageName)
+	if _, err := os.Stat(marker); err == nil {
+		if err := d.setAside(data, errors.New("damage was found while it was in use")); err != nil {
+			return nil, err
+		}
+		if err := os.Remove(marker); err != nil {
+			return nil, fmt.Errorf("views: %w", err)
+		}
+	}
+	db, err := pebble.Open(data, d.options())
+	if damaged(err) {
+		if err := d.setAside(data, err); err != nil {
+			return nil, err
+		}
+		db, err = pebble.Open(data, d.options())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("views: opening %s: %w", data, err)
+	}
+	d.db = db
+	return d, nil
+}
+
+// damaged tells wrong or missing files from a disk that refuses. Pebble does not mark a table of another length than its manifest says as corruption.
+func damaged(err error) bool {
+	return err != nil && (pebble.IsCorruptionError(err) || errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), "object size mismatch"))
+}
+
+func (d *disk) setAside(data string, why error) error {
+	if _, err := os.Stat(data); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	aside := fmt.Sprintf("%s.damaged-%s", data, time.Now().UTC().Format("20060102T150405.000"))
+	d.log.Error("the views are damaged; they are set aside and built again from Kafka", "aside", aside, "error", why)
+	if err := os.Rename(data, aside); err != nil {
+		return fmt.Errorf("views: %w", err)
+	}
+	return nil
+}
+
+func (d *disk) options() *pebble.Options {
+	o := &pebble.Options{
+		DisableWAL:                  true,
+		CacheSize:                   cacheBytes,
+		MemTableSize:                memTableBytes,
+		MemTableStopWritesThreshold: 3,
+		FormatMajorVersion:          pebble.FormatNewest,
+		Logger:                      diskLog{d},
+		EventListener:               &pebble.EventListener{BackgroundError: func(err error) { d.failed(err) }, DataCorruption: func(i pebble.DataCorruptionInfo) { d.failed(i.Details) }},
+	}
+	o.Levels[0].FilterPolicy = bloom.FilterPolicy(10) // the row of each new order is looked for before it is there
+	o.Levels[0].EnsureL0Defaults()
+	for i := 1; i < len(o.Levels); i++ {
+		o.Levels[i].EnsureL1PlusDefaults(&o.Levels[i-1])
+	}
+	return o
+}
+
+// failed notes the first fault, after which nothing more is written, and answers it.
+func (d *disk) failed(err error) error {
+	d.faultMu.Lock()
+	defer d.faultMu.Unlock()
+	if d.faulted != nil {
+		return d.faulted
+	}
+	d.faulted = fmt.Errorf("views in %s: %w", d.dir, err)
+	if damaged(err) {
+		if err := os.WriteFile(filepath.Join(d.dir, damageName), []byte(err.Error()+"\n"), 0o640); err != nil {
+			d.log.Error("views: the damage could not be marked", "error", err)
+		}
+	}
+	close(d.broken)
+	d.log.Error("the disk of the views has failed", "error", d.faulted)
+	return d.faulted
+}
+
+func (d *disk) fault() error {
+	d.faultMu.Lock()
+	defer d.faultMu.Unlock()
+	return d.faulted
+}
+
+// use runs a reading or writing function on the open data. Errors of Pebble among what it answers are faults of the disk: functions keep others to themselves.
+func (d *disk) use(do func(db *pebble.DB) error) error {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if d.closed {
+		return ErrClosed
+	}
+	if err := do(d.db); err != nil {
+		return d.failed(err)
+	}
+	return nil
+}
+
+// get answers a copy of the value; nil when there is none.
+func (d *disk) get(key []byte) (value []byte, err error) {
+	err = d.use(func(db *pebble.DB) error {
+		value, err = lookup(db, key)
+		return err
+	})
+	return value, err
+}
+
+func lookup(db pebble.Reader, key []byte) ([]byte, error) {
+	raw, c, err := db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	return append([]byte{}, raw...), nil
+}
+
+// scan visits the keys from first up to, not including, end, in order, until visit answers false. Neither slice outlives the visit.
+func (d *disk) scan(first, end []byte, visit func(key, value []byte) bool) error {
+	return d.use(func(db *pebble.DB) error { return scan(db, first, end, visit) })
+}
+
+func scan(db pebble.Reader, first, end []byte, visit func(key, value []byte) bool) error {
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: first, UpperBound: end})
+	if err != nil {
+		return err
+	}
+	for ok := it.First(); ok; ok = it.Next() {
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return errors.Join(err, it.Close())
+		}
+		if !visit(it.Key(), value) {
+			break
+		}
+	}
+	return it.Close()
+}
+
+// snapshot runs a reading function on the data as of now.
+func (d *disk) snapshot(read func(at pebble.Reader) error) error {
+	return d.use(func(db *pebble.DB) error {
+		s := db.NewSnapshot()
+		return errors.Join(read(s), s.Close())
+	})
+}
+
+// positions is where each partition is to be read from; a partition that was never read is not among them.
+func (d *disk) positions() (kafka.Offsets, error) {
+	at := kafka.Offsets{}
+	err := d.scan([]byte{kindPosition}, []byte{kindPosition + 1}, func(key, value []byte) bool {
+		if len(key) == 6 && len(value) == 8 && source(key[1]) < sources {
+			name := following[key[1]].topic.Name
+			if at[name] == nil {
+				at[name] = map[int32]int64{}
+			}
+			at[name][int32(binary.BigEndian.Uint32(key[2:]))] = int64(binary.BigEndian.Uint64(value))
+		}
+		return true
+	})
+	return at, err
+}
+
+// flushEvery bounds what a killed process reads again. The answer is closed when it has ended.
+func (d *disk) flushEvery(every time.Duration, stop <-chan struct{}) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		t := time.NewTicker(every)
+		defer t.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-t.C:
+				_ = d.use(func(db *pebble.DB) error { _, err := db.AsyncFlush(); return err }) // noted as the disk's fault
+			}
+		}
+	}()
+	return done
+}
+
+func (d *disk) close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return nil
+	}
+	d.closed = true
+	var err error
+	if d.fault() == nil {
+		err = d.db.Flush()
+	}
+	return errors.Join(err, d.db.Close())
+}
+
+// diskLog is Pebble's logger.
+type diskLog struct{ d *disk }
+
+func (l diskLog) Infof(string, ...any) {} // a line per flush and compaction
+func (l diskLog) Errorf(format string, a ...any) {
+	l.d.log.Warn("views: " + fmt.Sprintf(format, a...))
+}
+
+// Fatalf must not return: Pebble's own books are no longer right. Everything is in Kafka.
+func (l diskLog) Fatalf(format string, a ...any) {
+	_ = l.d.failed(fmt.Errorf(format, a...))
+	os.Exit(1)
+}
