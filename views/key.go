@@ -54,8 +54,6 @@ type place struct {
 	ordinal int32
 }
 
-const placeBytes = 12
-
 func (p place) append(b []byte) []byte {
 	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(b, uint64(p.version)), uint32(p.ordinal))
 }

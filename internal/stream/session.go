@@ -12,7 +12,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"oms/internal/kafka"
 	"oms/internal/store"
 )
 
@@ -195,9 +194,4 @@ func (s *session) setup(h sarama.ConsumerGroupHandler) error {
 		}
 	}
 	return nil
-}
-
-// place of a record.
-func place(r *kgo.Record) kafka.Place {
-	return kafka.Place{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}
 }
