@@ -171,14 +171,27 @@ func (s *Server) digest(use string, parts ...string) []byte {
 
 var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// derived is an id of 24 letters that equal parts always give again.
+// derived is an id of 24 letters and digits that equal parts always give again.
 func (s *Server) derived(prefix string, parts ...string) string {
-	return prefix + base32Lower.EncodeToString(s.digest(prefix, parts...)[:15])
+	return cardless(func() string {
+		id := prefix + base32Lower.EncodeToString(s.digest(prefix, parts...)[:15])
+		parts = append(parts, "again")
+		return id
+	})
 }
 
 // unique is an id that was never given, ordered by time.
 func unique(prefix string) string {
-	return prefix + uuid.Must(uuid.NewV7()).String()
+	return cardless(func() string { return prefix + uuid.Must(uuid.NewV7()).String() })
+}
+
+// cardless is the first id that cannot be taken for a card number: what the system gives out, it must take back in any field.
+func cardless(next func() string) string {
+	for {
+		if id := next(); !hasCard(id) {
+			return id
+		}
+	}
 }
 
 // caller is what a handler knows of who sent the request.

@@ -166,12 +166,32 @@ func TestScopesAreNeeded(t *testing.T) {
 }
 
 func TestCardNumbersAreFound(t *testing.T) {
+	const uuid = "abcdef01-a411-1111-1111-11111abcdef0" // holds 4111 1111 1111 1111
 	for text, want := range map[string]bool{
 		"4111111111111111": true, "5555-5555-5555-4444": true, "3782 822463 10005": true, "pay with 6011000990139424 please": true, "4222222222222": true, "30569309025904": true,
 		"4111111111111112": false, "1700000000000": false, "411111111111": false, "41111111111111111111": false, "4111  1111  1111  1111": false, "4111a111111111111": false, "": false,
+		"4111 1111 1111 1111 12/27 123": true, "4111111111111111 123": true, "2 4111-1111-1111-1111": true, "3782 822463 10005 0428": true, "cus_4539578763621486": true, "4111-1111 1111-1111": true,
+		"+43 664 1234567 2026-03-01": false, "2023 2024 2025 2027": false,
+		uuid: false, "cus_" + uuid: false, strings.ToUpper(uuid): false, uuid + " 4111111111111111": true, "4111111111111111 " + uuid: true, uuid[1:]: true, uuid[:35]: true,
 	} {
 		if hasCard(text) != want || mayHoldCard([]byte(`{"a":"`+text+`"}`)) != want {
 			t.Errorf("%q: %v, want %v", text, !want, want)
 		}
+	}
+}
+
+func TestNoIDThatTheSystemMakesIsTakenForACardNumber(t *testing.T) {
+	w := newWorld(t, staff)
+	for i := range 100_000 {
+		if id := unique("cus_"); hasCard(id) {
+			t.Fatal(id)
+		}
+		if id := w.derived("ord_", fmt.Sprint(i)); hasCard(id) {
+			t.Fatal(id)
+		}
+	}
+	made := []string{"prd_a4539578763621486", "prd_4539-5787-6362-1486", "prd_abc"}
+	if got := cardless(func() (id string) { id, made = made[0], made[1:]; return id }); got != "prd_abc" {
+		t.Errorf("%s was given out", got)
 	}
 }
