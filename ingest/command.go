@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -204,16 +205,25 @@ func refusal(r *schemas.CommandRefused, cmd *command) *web.Problem {
 	if !known {
 		status = http.StatusConflict
 	}
-	detail := r.Detail
-	if detail == "" {
-		detail = "the " + cmd.family + " refuses it"
-	}
+	detail := cmp.Or(r.Detail, "the "+cmd.family+" refuses it")
 	p := web.NewProblem(status, string(r.Code), detail)
-	p.LegalNext, p.Numbers, p.Version = r.LegalNext, r.Numbers, r.Version
+	p.Version = r.Version
+	if len(r.Numbers) > 0 {
+		p.Numbers = r.Numbers
+	}
 	if r.Pointer != "" {
 		p.Errors = []web.Fault{{Pointer: r.Pointer, Code: string(r.Code), Rule: detail}}
 	}
-	if r.Code == schemas.RefusalCodeKeyReused {
+	switch r.Code {
+	case schemas.RefusalCodeNotFound:
+		return web.NotFound(cmd.family) // in the words of a GET
+	case schemas.RefusalCodeVersionMismatch: // the client knows it as a header, not as a field of its body
+		p.Detail, p.Errors = "If-Match names another version of the "+cmd.family+" than "+web.ETag(r.Version)+", which it has", nil
+	case schemas.RefusalCodeIllegalTransition:
+		p.LegalNext = append([]string{}, r.LegalNext...) // none is an answer too
+	case schemas.RefusalCodeEmailTaken:
+		p.Version = 0 // of another's login
+	case schemas.RefusalCodeKeyReused:
 		p.IdempotencyKey = cmd.key
 	}
 	return p

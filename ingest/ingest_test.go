@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -105,11 +106,19 @@ func TestRefusalsOfARowHaveTheirStatus(t *testing.T) {
 		schemas.RefusalCodeDeadLettered: 500, schemas.RefusalCodeUnspecified: 409,
 	} {
 		w.become = func(schemas.Message) schemas.Message {
-			return &schemas.CommandRefused{Family: schemas.FamilyOrder, Code: code, Detail: "because", Version: 4, LegalNext: []string{"CANCELLED"}, Numbers: map[string]int64{"reserved": 9}}
+			return &schemas.CommandRefused{Family: schemas.FamilyOrder, Code: code, Detail: "because", Pointer: "/there", Version: 4, Numbers: map[string]int64{"reserved": 9}}
 		}
 		h := w.call(t, "PATCH", "/api/orders/ord_1/status", `{"status":"SHIPPED"}`, "If-Match", `"4"`)
-		if p := h.problem; h.StatusCode != status || p.Code != string(code) || p.Detail != "because" || p.Version != 4 || len(p.LegalNext) != 1 || p.Numbers["reserved"] != 9 {
+		want := map[schemas.RefusalCode]string{schemas.RefusalCodeNotFound: "there is no such order", schemas.RefusalCodeVersionMismatch: `If-Match names another version of the order than "4", which it has`}[code]
+		if p := h.problem; h.StatusCode != status || p.Code != string(code) || p.Detail != cmp.Or(want, "because") || (len(p.Errors) == 0) != (want != "") {
 			t.Errorf("%s: %d %s, want %d", code, h.StatusCode, h.body, status)
+		}
+		// What does not apply is left out: an empty list of next states would be an answer.
+		if has := bytes.Contains(h.body, []byte(`"legal_next":[]`)); has != (code == schemas.RefusalCodeIllegalTransition) {
+			t.Errorf("%s: %s", code, h.body)
+		}
+		if secret := code == schemas.RefusalCodeEmailTaken || code == schemas.RefusalCodeNotFound; (h.Header.Get("ETag") == `"4"`) == secret || (h.problem.Version == 4) == secret {
+			t.Errorf("%s: the version is told wrongly: %v %s", code, h.Header, h.body)
 		}
 	}
 	for _, m := range w.messages() {

@@ -168,6 +168,9 @@ func (p *Problem) send(c *fiber.Ctx) error {
 	if p.RetryAfter > 0 {
 		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(int((p.RetryAfter+time.Second-1)/time.Second)))
 	}
+	if p.Version > 0 {
+		c.Set(fiber.HeaderETag, ETag(p.Version))
+	}
 	if p.Status == http.StatusUnauthorized {
 		c.Set(fiber.HeaderWWWAuthenticate, "Bearer")
 	}
