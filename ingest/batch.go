@@ -54,6 +54,9 @@ func (s *Server) placeOrders(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	if who.key != "" { // ignored, it would be a promise that a repetition breaks
+		return web.BadHeader("Idempotency-Key", who.key, "a batch has none: each of its orders has its own idempotency_key")
+	}
 	raw, err := web.Body(c)
 	if err != nil {
 		return err

@@ -127,6 +127,9 @@ func TestBadHeadersAreRefused(t *testing.T) {
 			t.Errorf("%s: %s: %d, want %s", tt.name, tt.value, h.StatusCode, tt.status)
 		}
 	}
+	if h := w.call(t, "POST", "/api/orders:batch", `{"orders":[`+goodOrder+`]}`, "Idempotency-Key", "k"); h.StatusCode != 400 || !strings.Contains(h.problem.Detail, "idempotency_key") {
+		t.Errorf("a key for a whole batch: %d %s", h.StatusCode, h.body)
+	}
 	if n := len(w.produced); n != 0 {
 		t.Errorf("%d records were written", n)
 	}
