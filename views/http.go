@@ -76,6 +76,9 @@ func (v *Views) getCustomer(c *fiber.Ctx) error {
 // answer is one thing by the id in the path: 200 with its ETag, 304 when the client has that version, 404, or 409 when the version asked for (?min_version=) is not
 // reached in time. What is another's is waited for like what is not there, so that the time tells nothing either.
 func answer(c *fiber.Ctx, what string, find func(ctx context.Context, id string, version int64) (web.Document, error)) error {
+	if err := web.OnlyQuery(c, "min_version"); err != nil {
+		return err
+	}
 	id, err := web.Param(c, "id")
 	if err != nil {
 		return err

@@ -113,10 +113,16 @@ func nextPage(c *fiber.Ctx, cursor string) string {
 }
 
 func (v *Views) listOrders(c *fiber.Ctx) error {
+	if err := web.OnlyQuery(c, "customer", "status", "from", "limit", "cursor"); err != nil {
+		return err
+	}
 	return v.orders(c, utils.CopyString(c.Query("customer")))
 }
 
 func (v *Views) listCustomerOrders(c *fiber.Ctx) error {
+	if err := web.OnlyQuery(c, "status", "from", "limit", "cursor"); err != nil {
+		return err
+	}
 	id, err := web.Param(c, "id")
 	if err != nil {
 		return err
@@ -199,6 +205,9 @@ var orderStatuses = []schemas.OrderStatus{
 
 // listProducts lists the tenant's catalogue by product id.
 func (v *Views) listProducts(c *fiber.Ctx) error {
+	if err := web.OnlyQuery(c, "limit", "cursor"); err != nil {
+		return err
+	}
 	tenant := web.Who(c).Tenant
 	prefix := cataloguePrefix(tenant)
 	return v.page(c, list{

@@ -114,6 +114,11 @@ func TestAListRefusesWhatItCannotRead(t *testing.T) {
 		"/api/orders?cursor=AAAA":                            "a made-up cursor",
 		"/api/orders?status=CONFIRMED&cursor=" + cursor:      "a cursor of another list",
 		"/api/products?cursor=" + cursor:                     "a cursor of another kind",
+		"/api/orders?custmer=cus_1":                          "a misspelt filter",
+		"/api/orders?status=PENDING&status=CONFIRMED":        "two statuses",
+		"/api/customers/cus_1/orders?customer=cus_2":         "a filter of another list",
+		"/api/products?status=PENDING":                       "a filter of another kind",
+		"/api/orders/ord_1?minversion=1":                     "a misspelt version",
 		"/api/orders/ord_1?min_version=-1":                   "a version below 0",
 		"/api/orders/ord_1?min_version=99999999999999999999": "a version beyond int64",
 	} {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"os"
 	"sync"
 	"testing"
 
@@ -14,6 +15,17 @@ import (
 
 	"oms/ingest"
 )
+
+// A problem's type is a link to the page of the codes.
+func TestTheCodeOfTheViewsIsExplained(t *testing.T) {
+	page, err := os.ReadFile("../ingest/docs.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(page, []byte(`id="`+codeNotReached+`"`)) {
+		t.Errorf("/docs has no %s", codeNotReached)
+	}
+}
 
 var described = sync.OnceValues(func() (routers.Router, error) {
 	doc, err := openapi3.NewLoader().LoadFromData(ingest.OpenAPI)

@@ -54,6 +54,23 @@ func NoneMatch(c *fiber.Ctx, version int64) bool {
 	})
 }
 
+// OnlyQuery refuses parameters that the path does not take: a misspelt filter would answer everything. Given twice, one of them would be ignored.
+func OnlyQuery(c *fiber.Ctx, names ...string) error {
+	var bad error
+	seen := map[string]bool{}
+	c.Context().QueryArgs().VisitAll(func(n, value []byte) {
+		name := string(n)
+		switch {
+		case !slices.Contains(names, name):
+			bad = BadParameter(strconv.Quote(short(name)), string(value), "this path takes only "+strings.Join(names, ", "))
+		case seen[name]:
+			bad = BadParameter(name, string(value), "must be given once")
+		}
+		seen[name] = true
+	})
+	return bad
+}
+
 // Limit is the page size asked for by ?limit=; def without one.
 func Limit(c *fiber.Ctx, def, most int) (int, error) {
 	given := c.Query("limit")
