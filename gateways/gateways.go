@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"maps"
 	"sync"
@@ -285,15 +286,15 @@ func (d *Dispatcher) bury(j *job, r *kgo.Record, why error) {
 	d.log.Error("a record is no request; it goes to the dead letters", "partition", r.Partition, "offset", r.Offset, "error", why)
 	h := j.parent
 	maps.Copy(h, stream.DeadLetterHeaders(stream.Origin{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}, why.Error(), 1))
-	d.send(topics.PaymentDeadLetters.Name, r.Key, r.Value, h, func() {
+	d.send(topics.PaymentDeadLetters.Name, r.Key, r.Value, maps.All(h), func() {
 		j.claim.end(j.offset)
 		d.free()
 	})
 }
 
 // send writes a record and calls done when it is in the log. It does not come back before there is room in the producer's buffer.
-func (d *Dispatcher) send(topic string, key, value []byte, h topics.Headers, done func()) {
-	record := &kgo.Record{Topic: topic, Key: key, Value: value, Timestamp: time.Now(), Headers: make([]kgo.RecordHeader, 0, len(h))}
+func (d *Dispatcher) send(topic string, key, value []byte, h iter.Seq2[string, []byte], done func()) {
+	record := &kgo.Record{Topic: topic, Key: key, Value: value, Timestamp: time.Now()}
 	for name, v := range h {
 		record.Headers = append(record.Headers, kgo.RecordHeader{Key: name, Value: v})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime/debug"
 	"strconv"
 
@@ -21,6 +22,8 @@ type Shell struct {
 	log   *slog.Logger
 	steps []prometheus.Counter // by kind: a look-up by label costs more than the step
 	dead  prometheus.Counter
+
+	engine *stream.Engine // under goka, while it runs
 }
 
 // NewShell of a group. Its metrics are registered under the group's name.
@@ -84,12 +87,12 @@ func (s *Shell) take(ctx goka.Context, value any) {
 		return
 	}
 	if kept != nil {
-		ctx.SetValue(kept, s.headers(goka.Headers{}, in.NowMS))
+		// The engine makes this the record's timestamp, which goka has no place for.
+		ctx.SetValue(kept, goka.WithCtxEmitHeaders(goka.Headers{stream.HeaderTimestamp: strconv.AppendInt(nil, in.NowMS, 10)}))
 	}
 	parent := topics.Headers(ctx.Headers())
 	for _, o := range out {
-		h := goka.Headers(topics.HeadersOf(o.message, s.group.Name, in.NowMS, parent))
-		ctx.Emit(goka.Stream(topics.Of(o.message).Name), o.message.Key(), o.value, s.headers(h, in.NowMS))
+		s.engine.Emit(topics.Of(o.message).Name, o.message.Key(), o.value, in.NowMS, topics.HeadersOf(o.message, s.group.Name, in.NowMS, parent))
 	}
 }
 
@@ -146,7 +149,7 @@ func (s *Shell) bury(ctx goka.Context, raw []byte, m schemas.Message, why string
 	s.dead.Inc()
 	h := goka.Headers(stream.DeadLetterHeaders(stream.Origin{Topic: s.group.Inbox.Name, Partition: ctx.Partition(), Offset: ctx.Offset()}, why, 1))
 	now := ctx.Timestamp().UnixMilli()
-	ctx.Emit(goka.Stream(s.group.DeadLetters.Name), ctx.Key(), raw, s.headers(ctx.Headers().Merged(h), now))
+	s.engine.Emit(s.group.DeadLetters.Name, ctx.Key(), raw, now, maps.All(ctx.Headers().Merged(h)))
 	c, border := m.(interface{ CommandHead() *schemas.Command })
 	if !border || ctx.Key() == "" {
 		return
@@ -158,14 +161,7 @@ func (s *Shell) bury(ctx goka.Context, raw []byte, m schemas.Message, why string
 		ctx.Fail(err)
 		return
 	}
-	out := goka.Headers(topics.HeadersOf(refused, s.group.Name, now, topics.Headers(ctx.Headers())))
-	ctx.Emit(goka.Stream(topics.Of(refused).Name), ctx.Key(), b, s.headers(out, now))
-}
-
-// headers of a record that is said at nowMS: the engine makes it the record's timestamp, which goka has no place for.
-func (s *Shell) headers(h goka.Headers, nowMS int64) goka.ContextOption {
-	h[stream.HeaderTimestamp] = strconv.AppendInt(nil, nowMS, 10)
-	return goka.WithCtxEmitHeaders(h)
+	s.engine.Emit(topics.Of(refused).Name, ctx.Key(), b, now, topics.HeadersOf(refused, s.group.Name, now, topics.Headers(ctx.Headers())))
 }
 
 func deadlineID(key string, deadlineMS int64) string {
@@ -174,7 +170,8 @@ func deadlineID(key string, deadlineMS int64) string {
 
 // Run decides until ctx ends; brokers are named for goka's sake, the engine does all that needs one.
 func (s *Shell) Run(ctx context.Context, engine *stream.Engine, brokers []string) error {
-	p, err := goka.NewProcessor(brokers, s.Graph(), append(engine.Options(), goka.WithNilHandling(goka.NilProcess))...)
+	s.engine = engine
+	p, err := goka.NewProcessor(brokers, s.Graph(), engine.Options()...)
 	if err != nil {
 		return fmt.Errorf("group %s: %w", s.group.Name, err)
 	}
@@ -191,5 +188,5 @@ func (s *Shell) Tick(key string, deadlineMS int64) stream.Record {
 	if err != nil {
 		panic(fmt.Sprintf("group %s: %v", s.group.Name, err)) // the message holds a key and a number: nothing that its schema could refuse
 	}
-	return stream.Record{Key: key, Value: b, Headers: topics.HeadersOf(m, s.group.Name, deadlineMS, nil)}
+	return stream.Record{Key: key, Value: b, Headers: maps.Collect(topics.HeadersOf(m, s.group.Name, deadlineMS, nil))}
 }

@@ -1,6 +1,8 @@
 package topics
 
 import (
+	"iter"
+	"slices"
 	"strconv"
 	"time"
 
@@ -23,42 +25,50 @@ const (
 // Headers of a record, by name.
 type Headers map[string][]byte
 
-// HeadersOf are the headers of a message that is said at nowMS by source ("ingest", a group). Facts, outcomes and commands of the border are CloudEvents;
+// kindNames are the names of all kinds as the header wants them: most records carry one, and nobody changes it.
+var kindNames = func() (names [][]byte) {
+	for k := range slices.Max(schemas.Kinds()) + 1 {
+		names = append(names, []byte(k.String()))
+	}
+	return names
+}()
+
+var specVersion = []byte("1.0")
+
+// HeadersOf are the headers, by name, of a message that is said at nowMS by source ("ingest", a group). Facts, outcomes and commands of the border are CloudEvents;
 // what rooms say among themselves carries only what follows an order through them. parent holds the headers of the record that led to it; nil at the border.
-func HeadersOf(m schemas.Message, source string, nowMS int64, parent Headers) Headers {
-	h := Headers{}
-	if trace, ok := parent[HeaderTrace]; ok {
-		h[HeaderTrace] = trace
+func HeadersOf(m schemas.Message, source string, nowMS int64, parent Headers) iter.Seq2[string, []byte] {
+	return func(put func(string, []byte) bool) {
+		if trace, ok := parent[HeaderTrace]; ok && !put(HeaderTrace, trace) {
+			return
+		}
+		correlation, followed := parent[HeaderCorrelation]
+		id := schemas.CauseOf(m)
+		var cause string
+		switch o := m.(type) {
+		case interface{ SaidHead() *schemas.Said }:
+			if followed {
+				put(HeaderCorrelation, correlation)
+			}
+			return
+		case interface{ FactHead() *schemas.Fact }:
+			f := o.FactHead()
+			id, cause = MessageID(m.Key(), f.Version, f.Ordinal), id
+		case *schemas.CommandRefused:
+			id, cause = "refused."+o.CommandID, o.CommandID
+		case *schemas.CommandRepeated:
+			id, cause = "repeated."+o.CommandID, o.CommandID
+		case interface{ CommandHead() *schemas.Command }:
+			if !followed {
+				correlation, followed = []byte(o.CommandHead().CommandID), true
+			}
+		}
+		if followed && !put(HeaderCorrelation, correlation) || cause != "" && !put(HeaderCause, []byte(cause)) {
+			return
+		}
+		_ = put(HeaderSpecVersion, specVersion) && put(HeaderID, []byte(id)) && put(HeaderType, kindNames[m.Kind()]) && put(HeaderSource, []byte("/oms/"+source)) &&
+			put(HeaderSubject, []byte(m.Key())) && put(HeaderTime, time.UnixMilli(nowMS).UTC().AppendFormat(nil, "2006-01-02T15:04:05.000Z"))
 	}
-	cause := schemas.CauseOf(m)
-	id := cause
-	switch o := m.(type) {
-	case interface{ FactHead() *schemas.Fact }:
-		f := o.FactHead()
-		id = MessageID(m.Key(), f.Version, f.Ordinal)
-		h[HeaderCause] = []byte(cause)
-	case *schemas.CommandRefused:
-		id = "refused." + o.CommandID
-		h[HeaderCause] = []byte(o.CommandID)
-	case *schemas.CommandRepeated:
-		id = "repeated." + o.CommandID
-		h[HeaderCause] = []byte(o.CommandID)
-	}
-	if c, ok := parent[HeaderCorrelation]; ok {
-		h[HeaderCorrelation] = c
-	} else if c, ok := m.(interface{ CommandHead() *schemas.Command }); ok {
-		h[HeaderCorrelation] = []byte(c.CommandHead().CommandID)
-	}
-	if _, inside := m.(interface{ SaidHead() *schemas.Said }); inside {
-		return h
-	}
-	h[HeaderSpecVersion] = []byte("1.0")
-	h[HeaderID] = []byte(id)
-	h[HeaderType] = []byte(m.Kind().String())
-	h[HeaderSource] = []byte("/oms/" + source)
-	h[HeaderSubject] = []byte(m.Key())
-	h[HeaderTime] = time.UnixMilli(nowMS).UTC().AppendFormat(nil, "2006-01-02T15:04:05.000Z")
-	return h
 }
 
 // MessageID is the identity of what a step says: the row's key, its version after the step, and the place within the step.

@@ -19,8 +19,12 @@ import (
 )
 
 const (
-	cacheBytes    = 64 << 20
+	// Pebble takes its memtables out of the cache: with two of them full a cache of 64 MiB held nothing, and every look for an order's row read its blocks again.
+	cacheBytes    = 160 << 20
 	memTableBytes = 32 << 20
+	// Larger tables and a larger first level are written fewer times over; the defaults are made for far smaller memtables.
+	tableBytes     = 16 << 20
+	baseLevelBytes = 512 << 20
 )
 
 // disk is the Pebble of the views. It has no log of its own: positions and what they stand for are in the same batches, so what a kill takes from memory is read
@@ -96,10 +100,13 @@ func (d *disk) options() *pebble.Options {
 		CacheSize:                   cacheBytes,
 		MemTableSize:                memTableBytes,
 		MemTableStopWritesThreshold: 3,
+		L0CompactionThreshold:       8,
+		LBaseMaxBytes:               baseLevelBytes,
 		FormatMajorVersion:          pebble.FormatNewest,
 		Logger:                      diskLog{d},
 		EventListener:               &pebble.EventListener{BackgroundError: func(err error) { d.failed(err) }, DataCorruption: func(i pebble.DataCorruptionInfo) { d.failed(i.Details) }},
 	}
+	o.TargetFileSizes[0] = tableBytes
 	o.Levels[0].FilterPolicy = bloom.FilterPolicy(10) // the row of each new order is looked for before it is there
 	o.Levels[0].EnsureL0Defaults()
 	for i := 1; i < len(o.Levels); i++ {

@@ -228,7 +228,7 @@ func (s *session) convert() {
 	s.messages, s.headers, s.pointers = s.messages[:0], s.headers[:0], s.pointers[:0]
 	for _, r := range s.polled {
 		for i := range r.Headers {
-			s.headers = append(s.headers, sarama.RecordHeader{Key: []byte(r.Headers[i].Key), Value: r.Headers[i].Value})
+			s.headers = append(s.headers, sarama.RecordHeader{Key: s.name(r.Headers[i].Key), Value: r.Headers[i].Value})
 		}
 	}
 	for i := range s.headers {
@@ -241,6 +241,18 @@ func (s *session) convert() {
 			Timestamp: r.Timestamp, Headers: rest[:n:n]})
 		rest = rest[n:]
 	}
+}
+
+// name is a header's name as bytes; the few that every record carries are kept, for goka only reads them.
+func (s *session) name(of string) []byte {
+	if b, ok := s.names[of]; ok {
+		return b
+	}
+	b := []byte(of)
+	if len(s.names) < 64 { // a stranger's records may name theirs as they like
+		s.names[of] = b
+	}
+	return b
 }
 
 // unfit says why a message may not reach a step, and how often it was tried; "" when it may. A key in a partition that is not

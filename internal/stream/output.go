@@ -3,6 +3,8 @@ package stream
 import (
 	"context"
 	"errors"
+	"iter"
+	"maps"
 	"strconv"
 	"sync"
 	"time"
@@ -93,17 +95,28 @@ func (o *output) Close() error {
 	return nil
 }
 
+// Emit says a record at atMS (UTC, ms) within the step that calls it, as the step's context would. It spares what that costs: goka
+// copies a map of headers twice for every record, which was a tenth of all that an order costs.
+func (e *Engine) Emit(topic, key string, value []byte, atMS int64, headers iter.Seq2[string, []byte]) {
+	e.out.produce(topic, key, value, time.UnixMilli(atMS), headers)
+}
+
+// send is Emit with the time among the headers, or without one.
 func (o *output) send(topic, key string, value []byte, h map[string][]byte) {
+	var at time.Time
+	if ms, err := strconv.ParseInt(string(h[HeaderTimestamp]), 10, 64); err == nil {
+		at = time.UnixMilli(ms)
+	}
+	o.produce(topic, key, value, at, maps.All(h))
+}
+
+func (o *output) produce(topic, key string, value []byte, at time.Time, headers iter.Seq2[string, []byte]) {
 	r := records.Get().(*kgo.Record)
-	*r = kgo.Record{Topic: topic, Key: []byte(key), Value: value, Headers: r.Headers[:0]}
-	for k, v := range h {
-		if k == HeaderTimestamp {
-			if ms, err := strconv.ParseInt(string(v), 10, 64); err == nil {
-				r.Timestamp = time.UnixMilli(ms)
-				continue
-			}
+	*r = kgo.Record{Topic: topic, Key: []byte(key), Value: value, Timestamp: at, Headers: r.Headers[:0]}
+	for k, v := range headers {
+		if k != HeaderTimestamp {
+			r.Headers = append(r.Headers, kgo.RecordHeader{Key: k, Value: v})
 		}
-		r.Headers = append(r.Headers, kgo.RecordHeader{Key: k, Value: v})
 	}
 	o.client.Produce(context.Background(), r, o.sent)
 }

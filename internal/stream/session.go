@@ -30,6 +30,7 @@ type session struct {
 	died     chan struct{} // one token when a claim's goroutine ends
 	messages []sarama.ConsumerMessage
 	headers  []sarama.RecordHeader
+	names    map[string][]byte // of headers
 	pointers []*sarama.RecordHeader
 	polled   []*kgo.Record
 	asked    map[store.Due]struct{} // deadlines whose records were sent, and that their rows still have
@@ -52,7 +53,7 @@ func (c *claim) HighWaterMarkOffset() int64               { return 0 }
 func (c *claim) Messages() <-chan *sarama.ConsumerMessage { return c.ch }
 
 func newSession(e *Engine, c *client, ctx context.Context, cancel context.CancelFunc, from map[int32]int64) *session {
-	s := &session{e: e, c: c, ctx: ctx, cancel: cancel, parts: map[int32]*claim{}, marked: make(chan struct{}, 1), died: make(chan struct{}, 1), asked: map[store.Due]struct{}{}}
+	s := &session{e: e, c: c, ctx: ctx, cancel: cancel, parts: map[int32]*claim{}, marked: make(chan struct{}, 1), died: make(chan struct{}, 1), names: map[string][]byte{}, asked: map[store.Due]struct{}{}}
 	for p, at := range from {
 		s.parts[p] = &claim{topic: e.cfg.Inbox, partition: p, position: at, ch: make(chan *sarama.ConsumerMessage, e.cfg.MaxBatch)}
 	}

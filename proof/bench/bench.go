@@ -9,6 +9,7 @@ import (
 	"io"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -161,10 +162,20 @@ func each(ctx context.Context, c Config, measure func(context.Context, Config, s
 }
 
 func (c Config) measure(ctx context.Context, s scenario) (Result, error) {
-	r := &run{Config: c, name: s.name, prefix: fmt.Sprintf("b%x-", time.Now().UnixMicro())}
+	r := &run{Config: c, name: s.name, prefix: prefix(time.Now())}
 	result, err := s.run(ctx, r)
 	result.Scenario, result.Door = s.name, s.door
 	return result, err
+}
+
+// prefix is no scenario's before. It is of letters alone: with the digits of the orders behind it a number could pass for that of a card, which the door refuses.
+func prefix(at time.Time) string {
+	return strings.Map(func(r rune) rune {
+		if r <= '9' {
+			r += 'q' - '0' // base 26 ends at p
+		}
+		return r
+	}, strconv.FormatInt(at.UnixMicro(), 26)) + "-"
 }
 
 // say overwrites the line of progress.
