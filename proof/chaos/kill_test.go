@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -104,8 +105,14 @@ func exists(path string) bool { _, err := os.Stat(path); return err == nil }
 // load runs the loader to its end and answers the outcome of each document by its key, and the summary.
 func load(t *testing.T, log io.Writer, server string, s source) (byKey map[string]string, client string) {
 	t.Helper()
+	return loadUntil(t.Context(), t, log, server, s)
+}
+
+// loadUntil is load that gives up when the context ends: the loader itself waits for its server for a long time.
+func loadUntil(ctx context.Context, t *testing.T, log io.Writer, server string, s source) (byKey map[string]string, client string) {
+	t.Helper()
 	client = filepath.Join(t.TempDir(), "client.jsonl")
-	cmd := exec.Command(binary, append([]string{"load", "--server", server, "--record", client, "-o", "json"}, s.args...)...)
+	cmd := exec.CommandContext(ctx, binary, append([]string{"load", "--server", server, "--record", client, "-o", "json"}, s.args...)...)
 	cmd.Stderr = log
 	out, err := cmd.Output()
 	if err != nil {
@@ -152,51 +159,131 @@ func outcomes(t *testing.T, path string) map[string]string {
 	return byKey
 }
 
+// calm answers the outcomes of a source on a system that nobody kills, by document; once per source.
+func calm(t *testing.T, name string, s source) map[string]string {
+	t.Helper()
+	if known := calmly[name]; known != nil {
+		return known
+	}
+	log := logFile(t)
+	p := up(t, log, t.TempDir())
+	s.prepare(t, p.HTTP)
+	byKey, _ := load(t, log, p.HTTP, s)
+	p.Kill()
+	if len(byKey) != s.documents {
+		t.Fatalf("without kills %d of %d documents have an outcome", len(byKey), s.documents)
+	}
+	calmly[name] = byKey
+	return byKey
+}
+
+var calmly = map[string]map[string]string{}
+
+// sameOutcomes compares document by document.
+func sameOutcomes(t *testing.T, want, got map[string]string) {
+	t.Helper()
+	different := 0
+	differ := func(key string) {
+		if different++; different <= 5 {
+			t.Errorf("document %s: %q without kills, %q with", key, want[key], got[key])
+		}
+	}
+	for key, w := range want {
+		if got[key] != w {
+			differ(key)
+		}
+	}
+	for key := range got {
+		if _, ok := want[key]; !ok {
+			differ(key)
+		}
+	}
+	if different > 0 {
+		t.Errorf("%d of %d documents have another outcome", different, len(want))
+	}
+}
+
+// crew is processes that are killed and come back with the same arguments.
+type crew struct {
+	t       *testing.T // they end with it
+	log     io.Writer
+	args    [][]string
+	running []*Process
+}
+
+func newCrew(t *testing.T, log io.Writer, args ...[]string) *crew {
+	t.Helper()
+	c := &crew{t: t, log: log, args: args}
+	for _, a := range args {
+		c.running = append(c.running, start(t, log, a...))
+	}
+	return c
+}
+
+// again replaces a member that is gone.
+func (c *crew) again(i int) error {
+	ctx, cancel := context.WithTimeout(c.t.Context(), 60*time.Second)
+	defer cancel()
+	p, err := Start(ctx, binary, c.log, c.args[i]...)
+	if err == nil {
+		c.t.Cleanup(p.Kill)
+		c.running[i] = p
+	}
+	return err
+}
+
+// haunt kills members at random moments, all of them equally often, up to n times. The context that it answers ends when one
+// does not come back. The end stops it and answers how often each was killed.
+func (c *crew) haunt(t *testing.T, n int, longest time.Duration) (alive context.Context, end func() []int) {
+	alive, broken := context.WithCancel(t.Context())
+	stop, done := make(chan struct{}), make(chan []int, 1)
+	go func() {
+		defer broken()
+		killed := make([]int, len(c.args))
+		defer func() { done <- killed }()
+		var turns []int
+		for range n {
+			select {
+			case <-stop:
+				return
+			case <-time.After(50*time.Millisecond + rand.N(longest)):
+			}
+			if len(turns) == 0 {
+				turns = rand.Perm(len(c.args))
+			}
+			i := turns[0]
+			turns = turns[1:]
+			c.running[i].Kill()
+			killed[i]++
+			if err := c.again(i); err != nil {
+				t.Errorf("after kill %v: %v", killed, err)
+				return
+			}
+		}
+		<-stop
+	}()
+	return alive, func() []int {
+		close(stop)
+		return <-done
+	}
+}
+
 func TestKillNineUnderLoadChangesNoOutcome(t *testing.T) {
 	for name, s := range sources(t) {
 		t.Run(name, func(t *testing.T) {
-			log := logFile(t)
-			calm := up(t, log, t.TempDir())
-			s.prepare(t, calm.HTTP)
-			want, _ := load(t, log, calm.HTTP, s)
-			calm.Kill()
-
-			data, address := t.TempDir(), freeAddress(t)
-			again := func() *Process { return start(t, log, "up", "--data", data, "--http", address) }
-			p := again()
-			s.prepare(t, p.HTTP)
-			stop := make(chan struct{})
-			killed := make(chan int)
-			go func() { // pulls the plug at random moments until the loader is done
-				n, dice := 0, rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
-				for n < kills(t, 5) {
-					select {
-					case <-stop:
-						killed <- n
-						return
-					case <-time.After(time.Duration(50+dice.IntN(700)) * time.Millisecond):
-						p.Kill()
-						n++
-						p = again()
-					}
-				}
-				killed <- n
-			}()
-			got, client := load(t, log, "http://"+address, s)
-			close(stop)
-			t.Logf("killed %d times under load", <-killed)
-			different := 0
-			for key, w := range want {
-				if got[key] != w {
-					if different++; different <= 5 {
-						t.Errorf("document %s: %q without kills, %q with", key, w, got[key])
-					}
-				}
+			want := calm(t, name, s)
+			log, data, address := logFile(t), t.TempDir(), freeAddress(t)
+			c := newCrew(t, log, []string{"up", "--data", data, "--http", address})
+			s.prepare(t, "http://"+address)
+			alive, end := c.haunt(t, kills(t, 5), 700*time.Millisecond)
+			got, client := loadUntil(alive, t, log, "http://"+address, s)
+			killed := end()
+			t.Logf("killed under load: %v", killed)
+			if killed[0] == 0 {
+				t.Error("nothing was killed: the load was over too soon")
 			}
-			if different > 0 || len(want) == 0 {
-				t.Errorf("%d of %d documents have another outcome", different, len(want))
-			}
-			t.Logf("audit: %s", audit(t, p, "--ledger", filepath.Join(data, "sandbox", "ledger.jsonl"), "--client", client))
+			sameOutcomes(t, want, got)
+			t.Logf("audit: %s", audit(t, c.running[0], "--ledger", filepath.Join(data, "sandbox", "ledger.jsonl"), "--client", client))
 		})
 	}
 }
