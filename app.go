@@ -73,7 +73,7 @@ func serve(r *run, conf Config, roles []string, then func(context.Context, *app)
 			err = errors.Join(err, c())
 		}
 	}()
-	for _, build := range []func() error{a.openCluster, a.openTopics, a.openSandbox, a.openGroups, a.openGateways, a.openHTTP} {
+	for _, build := range []func() error{a.checkHTTP, a.openCluster, a.openTopics, a.openSandbox, a.openGroups, a.openGateways, a.openHTTP} {
 		if err := build(); err != nil {
 			return err
 		}
@@ -126,10 +126,10 @@ func (a *app) openCluster() (err error) {
 }
 
 // wanted are the topics as this installation makes them.
-func wanted(k KafkaConfig, brokers int) []kafka.Topic {
+func wanted(k KafkaConfig, brokers int, embedded bool) []kafka.Topic {
 	partitions, replicas := k.Partitions, k.Replication
 	if partitions == 0 {
-		if partitions = 12; len(k.Brokers) == 0 {
+		if partitions = 12; embedded {
 			partitions = 4
 		}
 	}
@@ -167,7 +167,11 @@ func planTopics(ctx context.Context, s kafka.Settings, k KafkaConfig, dryRun boo
 	if err != nil {
 		return nil, err
 	}
-	return kafka.EnsureTopics(ctx, adm, wanted(k, len(brokers)), dryRun)
+	embedded, err := kafka.IsEmbedded(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return kafka.EnsureTopics(ctx, adm, wanted(k, len(brokers), embedded), dryRun)
 }
 
 func (a *app) openTopics() error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -36,6 +37,9 @@ func (c TopicsApplyCmd) Run(r *run) error {
 	conf, err := r.config(brokers(c.Kafka))
 	if err != nil {
 		return err
+	}
+	if len(conf.Kafka.Brokers) == 0 {
+		return errors.New("--kafka: want the address of the cluster (or setting kafka.brokers)")
 	}
 	s, err := conf.Kafka.settings()
 	if err != nil {

@@ -5,10 +5,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -89,7 +91,7 @@ type SandboxConfig struct {
 // EngineConfig holds the measured numbers of the engine.
 type EngineConfig struct {
 	MaxBatch   int   `koanf:"max_batch" doc:"records in one transaction at most"`
-	CacheBytes int64 `koanf:"cache_bytes" doc:"cache of the state store"`
+	CacheBytes int64 `koanf:"cache_bytes" doc:"cache of the state store, its memtables of up to 96 MiB included"`
 }
 
 func defaults() Config {
@@ -98,7 +100,7 @@ func defaults() Config {
 	c.Kafka.ClientID = "oms"
 	c.Orders = OrdersConfig{DecisionTimeout: 5 * time.Minute, CancelTimeout: 5 * time.Minute}
 	c.Payments = PaymentsConfig{Provider: "sandbox", Tries: 1, Timeout: 10 * time.Second, Sandbox: SandboxConfig{Listen: "127.0.0.1:0"}}
-	c.Engine = EngineConfig{MaxBatch: 2_000, CacheBytes: 128 << 20}
+	c.Engine = EngineConfig{MaxBatch: 2_000, CacheBytes: 160 << 20}
 	return c
 }
 
@@ -137,10 +139,38 @@ func loadConfig(path string, environ []string, flags map[string]any) (Config, er
 		}
 	}
 	var c Config
-	if err := k.Unmarshal("", &c); err != nil {
-		faults = append(faults, err)
+	unreadable := k.Unmarshal("", &c)
+	faults = append(faults, typeFaults(unreadable, k)...)
+	for _, f := range c.check() { // of a value that could not be read it would judge the zero in its place
+		if key, _, _ := strings.Cut(f.Error(), ":"); unreadable == nil || !strings.Contains(unreadable.Error(), "'"+key+"'") {
+			faults = append(faults, f)
+		}
 	}
-	return c, errors.Join(append(faults, c.check()...)...)
+	return c, errors.Join(faults...)
+}
+
+// typeFaults says in the words of the settings what the decoder says in those of Go.
+func typeFaults(unreadable error, k *koanf.Koanf) (faults []error) {
+	if unreadable == nil {
+		return nil
+	}
+	walk("", reflect.ValueOf(defaults()), func(key string, f reflect.StructField, _ reflect.Value) {
+		if !strings.Contains(unreadable.Error(), "'"+key+"'") {
+			return
+		}
+		want := map[reflect.Kind]string{reflect.String: "a text", reflect.Bool: "true or false", reflect.Slice: "a list"}[f.Type.Kind()]
+		if want == "" {
+			want = "a whole number"
+		}
+		if f.Type == reflect.TypeFor[time.Duration]() {
+			want = "a duration, such as 90s"
+		}
+		faults = append(faults, fmt.Errorf("%s: %v: want %s", key, k.Get(key), want))
+	})
+	if len(faults) == 0 {
+		return []error{unreadable}
+	}
+	return faults
 }
 
 // fromEnvironment finds the setting that a variable means: OMS_KAFKA_SASL_PASSWORD is kafka.sasl.password. Variables of the tests are none of ours.
@@ -175,6 +205,9 @@ func (c Config) check() (faults []error) {
 		}
 	}
 	rule(c.Data != "", "data", `""`, "a directory")
+	rule(isAddress(c.HTTP), "http", c.HTTP, "HOST:PORT, such as 127.0.0.1:8080")
+	rule(isAddress(c.Kafka.Listen), "kafka.listen", c.Kafka.Listen, "HOST:PORT, such as 127.0.0.1:9092")
+	rule(isAddress(c.Payments.Sandbox.Listen), "payments.sandbox.listen", c.Payments.Sandbox.Listen, "HOST:PORT, such as 127.0.0.1:8090")
 	rule(c.Instance != "" && !strings.ContainsAny(c.Instance, " /"), "instance", c.Instance, "a name without spaces and slashes")
 	rule(slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log), "log", c.Log, "debug, info, warn or error")
 	rule(c.Kafka.Partitions >= 0 && c.Kafka.Partitions <= 1000, "kafka.partitions", c.Kafka.Partitions, "0 to 1000")
@@ -193,6 +226,13 @@ func (c Config) check() (faults []error) {
 		rule(ok && method != "" && provider != "", "payments.routes", r, "METHOD=provider")
 	}
 	return faults
+}
+
+// isAddress tells whether one can listen there: HOST:PORT, port 0 meaning any that is free.
+func isAddress(s string) bool {
+	_, port, err := net.SplitHostPort(s)
+	_, bad := strconv.ParseUint(port, 10, 16)
+	return err == nil && bad == nil
 }
 
 // settings are the Kafka client's view of the configuration.
@@ -236,21 +276,27 @@ func (k KafkaConfig) mechanism() sasl.Mechanism {
 
 // describe walks the settings in order: dotted key, value with secrets masked, and what it means.
 func (c Config) describe(each func(key, value, doc string)) {
-	var walk func(prefix string, v reflect.Value)
-	walk = func(prefix string, v reflect.Value) {
-		for i := range v.NumField() {
-			f := v.Type().Field(i)
-			key := prefix + f.Tag.Get("koanf")
-			if f.Type.Kind() == reflect.Struct {
-				walk(key+".", v.Field(i))
-				continue
-			}
-			value := fmt.Sprint(v.Field(i).Interface())
-			if f.Tag.Get("secret") != "" && value != "" {
-				value = "****"
-			}
-			each(key, value, f.Tag.Get("doc"))
+	walk("", reflect.ValueOf(c), func(key string, f reflect.StructField, v reflect.Value) {
+		value := fmt.Sprint(v.Interface())
+		if list, ok := v.Interface().([]string); ok {
+			value = strings.Join(list, ",") // as the environment takes it
 		}
+		if f.Tag.Get("secret") != "" && value != "" {
+			value = "****"
+		}
+		each(key, value, f.Tag.Get("doc"))
+	})
+}
+
+// walk calls each with every setting below v, in order.
+func walk(prefix string, v reflect.Value, each func(key string, f reflect.StructField, v reflect.Value)) {
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		key := prefix + f.Tag.Get("koanf")
+		if f.Type.Kind() == reflect.Struct {
+			walk(key+".", v.Field(i), each)
+			continue
+		}
+		each(key, f, v.Field(i))
 	}
-	walk("", reflect.ValueOf(c))
 }

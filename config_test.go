@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,18 +36,35 @@ func TestFlagsOverruleTheEnvironmentWhichOverrulesTheFile(t *testing.T) {
 	})
 }
 
+func TestAnAddressThatStrangersReachIsRefusedBeforeAnythingIsMade(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	conf := defaults()
+	conf.Data, conf.HTTP = dir, "0.0.0.0:0"
+	err := serve(&run{ctx: t.Context(), log: slog.New(slog.DiscardHandler)}, conf, allRoles, nil)
+	if err == nil || !strings.Contains(err.Error(), "0.0.0.0:0 is not a loopback address") {
+		t.Errorf("the address was answered with %v", err)
+	}
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("the directory of the refused start: %v", err)
+	}
+}
+
 func TestEveryFaultOfTheConfigurationIsNamedAtOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "oms.yaml")
-	if err := os.WriteFile(path, []byte("htpp: 127.0.0.1:1\nlog: loud\norders:\n  decision_timeout: 1ms\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("htpp: 127.0.0.1:1\nlog: loud\norders:\n  decision_timeout: 1ms\n  cancel_timeout: soon\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := loadConfig(path, []string{"OMS_NONSENSE=1", "OMS_PAYMENTS_TRIES=0"}, nil)
+	_, err := loadConfig(path, []string{"OMS_NONSENSE=1", "OMS_PAYMENTS_TRIES=0", "OMS_ENGINE_MAX_BATCH=many", "OMS_HTTP=localhost"}, nil)
 	if err == nil {
 		t.Fatal("a bad configuration was taken")
 	}
-	for _, want := range []string{"htpp: no such setting", "log: loud: want debug, info, warn or error", "orders.decision_timeout: 1ms: want 1s or more", "OMS_NONSENSE: no such setting", "payments.tries: 0: want 1 to 10"} {
+	for _, want := range []string{"htpp: no such setting", "log: loud: want debug, info, warn or error", "orders.decision_timeout: 1ms: want 1s or more", "OMS_NONSENSE: no such setting", "payments.tries: 0: want 1 to 10",
+		"orders.cancel_timeout: soon: want a duration", "engine.max_batch: many: want a whole number", "http: localhost: want HOST:PORT"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not say %q:\n%v", want, err)
 		}
+	}
+	if lines := strings.Split(err.Error(), "\n"); len(lines) != 8 {
+		t.Errorf("8 faults are said in %d lines:\n%v", len(lines), err)
 	}
 }

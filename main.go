@@ -52,7 +52,7 @@ type run struct {
 func main() {
 	var cli CLI
 	k := kong.Parse(&cli, kong.Name("oms"), kong.Description("An order management system on a Kafka log. Settings come from a file (--config), OMS_* in the environment and flags, the later before the earlier; oms config print shows them all."), kong.UsageOnError(),
-		kong.Vars{"scenarios": strings.Join(bench.Names(), ", "), "data": defaults().Data, "http": defaults().HTTP}, kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+		kong.Vars{"scenarios": strings.Join(bench.Names(), ", "), "data": "./" + defaults().Data, "http": defaults().HTTP}, kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(200) // most memory is caches: collecting half as often saves a tenth of the processor time and costs some hundred MiB
 	}
@@ -99,10 +99,10 @@ func (r *run) config(flags map[string]any) (Config, error) {
 
 // UpCmd runs all roles.
 type UpCmd struct {
-	Data    string `help:"Directory of everything kept on disk; ${data} when no setting says otherwise." placeholder:"DIR"`
-	HTTP    string `name:"http" help:"Address of the HTTP server; ${http} when no setting says otherwise." placeholder:"HOST:PORT"`
+	Data    string `help:"Directory of everything kept on disk (default ${data})." placeholder:"DIR"`
+	HTTP    string `name:"http" help:"Address of the HTTP server (default ${http})." placeholder:"HOST:PORT"`
 	Kafka   string `help:"A Kafka cluster instead of the embedded broker." placeholder:"HOST:PORT"`
-	Sandbox string `help:"Address of the payment sandbox; any free port when no setting says otherwise." placeholder:"HOST:PORT"`
+	Sandbox string `help:"Address of the payment sandbox (default any free port)." placeholder:"HOST:PORT"`
 }
 
 func (c *UpCmd) settings(r *run) (Config, error) {
@@ -124,8 +124,8 @@ func (c *UpCmd) Run(r *run) error {
 type RunCmd struct {
 	Roles    []string `help:"Any of ingest, orders, products, customers, gateways, views." enum:"ingest,orders,products,customers,gateways,views" required:""`
 	Kafka    string   `help:"The Kafka cluster, one or more addresses parted by commas." placeholder:"HOST:PORT"`
-	Data     string   `help:"Directory of everything kept on disk; ${data} when no setting says otherwise." placeholder:"DIR"`
-	HTTP     string   `name:"http" help:"Address of the HTTP server; ${http} when no setting says otherwise." placeholder:"HOST:PORT"`
+	Data     string   `help:"Directory of everything kept on disk (default ${data})." placeholder:"DIR"`
+	HTTP     string   `name:"http" help:"Address of the HTTP server (default ${http})." placeholder:"HOST:PORT"`
 	Instance string   `help:"Stable name of this process among its like." placeholder:"NAME"`
 	Sandbox  string   `help:"URL of the payment sandbox, for role gateways." placeholder:"URL"`
 }

@@ -48,13 +48,14 @@ func (a *app) openGateways() error {
 // drain is how long requests under way may take after a stop was asked for.
 const drain = 3 * time.Second
 
+var auth = web.None{Tenant: schemas.DefaultTenant}
+
+// checkHTTP refuses a bad address before anything is made on the disk or in the cluster.
+func (a *app) checkHTTP() error { return web.CheckListen(a.conf.HTTP, auth) }
+
 // openHTTP starts the server with the rooms of the roles. Commands are answered from the views, so role ingest brings them along.
 func (a *app) openHTTP() error {
-	auth := web.None{Tenant: schemas.DefaultTenant}
-	if err := web.CheckListen(a.conf.HTTP, auth); err != nil {
-		return err
-	}
-	server := web.New(web.Config{Authenticator: auth, Public: append(slices.Clone(web.HealthPaths), "/openapi.json", "/docs"), Log: a.log})
+	server := web.New(web.Config{Authenticator: auth, Public: append(slices.Clone(web.HealthPaths), "/", "/openapi.json", "/docs"), Log: a.log})
 	web.Health(server, a.ready, a.metrics)
 	stopping := func() {}
 	if a.has(roleIngest, roleViews) {

@@ -155,6 +155,7 @@ func (s *Server) Routes(r fiber.Router) {
 	r.Post("/api/customers", s.registerCustomer)
 	r.Get("/openapi.json", openAPI)
 	r.Get("/docs", docs)
+	r.Get("/", func(c *fiber.Ctx) error { return c.Redirect("/docs") })
 }
 
 // SubjectOf names whose key seals a piece of personal data: a customer's id, or the id of a guest's order.

@@ -130,7 +130,7 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 	var missing []string
 	for _, r := range w.app.GetRoutes(true) {
 		path := strings.ReplaceAll(params.ReplaceAllString(strings.ReplaceAll(r.Path, `\:`, "~"), "{}"), "~", ":")
-		about := path == "/openapi.json" || path == "/docs" || r.Method == http.MethodHead
+		about := path == "/" || path == "/openapi.json" || path == "/docs" || r.Method == http.MethodHead
 		if !about && !known[r.Method+" "+path] {
 			missing = append(missing, r.Method+" "+r.Path)
 		}
@@ -146,6 +146,9 @@ func TestTheDocumentsAreServed(t *testing.T) {
 		if h := w.call(t, "GET", path, ""); h.StatusCode != 200 || !bytes.Contains(h.body, []byte(want)) {
 			t.Errorf("%s: %d", path, h.StatusCode)
 		}
+	}
+	if h := w.call(t, "GET", "/", ""); h.StatusCode != 302 || h.Header.Get("Location") != "/docs" {
+		t.Errorf("the root leads to %d %s", h.StatusCode, h.Header.Get("Location"))
 	}
 }
 
