@@ -42,7 +42,10 @@ func (c LoadCmd) Run(r *run) error {
 		defer f.Close()
 		record = workload.NewRecord(f)
 	}
-	sum, err := load.Run(r.ctx, load.Config{Server: c.Server, Documents: documents, Workers: c.Workers, Record: record, Bar: terminal(os.Stderr), Color: os.Getenv("NO_COLOR") == ""})
+	sum, err := load.Run(r.ctx, load.Config{Server: c.Server, Documents: documents, Workers: c.Workers, Record: record, Bar: terminal(os.Stderr), Color: os.Getenv("NO_COLOR") == "", Notice: os.Stderr})
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted; the same load again goes on where this one ended")
+	}
 	show := sum.Table
 	if c.Output == "json" {
 		show = sum.JSON
@@ -69,6 +72,9 @@ func (c LoadCmd) documents() (iter.Seq2[workload.Document, error], func(), error
 	f, err := os.Open(c.Path)
 	if err != nil {
 		return nil, nil, err
+	}
+	if s, err := f.Stat(); err == nil && s.IsDir() {
+		return nil, nil, errors.Join(fmt.Errorf("%s is a folder: want a file of JSON lines, or --format uci-online-retail", c.Path), f.Close())
 	}
 	return workload.Lines(f), func() { f.Close() }, nil
 }

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -21,18 +22,23 @@ type client struct {
 	base    string
 	http    *http.Client
 	retries atomic.Int64
+	notice  io.Writer
+	noticed atomic.Int64 // when the last word was said, in Unix seconds
 }
 
 // waitSeconds is how long the server is asked to wait for a decision before it answers with the order as it is.
 const waitSeconds = 20
 
-func newClient(base string, workers int) *client {
+func newClient(base string, workers int, notice io.Writer) (*client, error) {
 	if !strings.Contains(base, "://") {
 		base = "http://" + base
 	}
+	if u, err := url.Parse(base); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("server %q: want a URL, such as http://127.0.0.1:8080", base)
+	}
 	t := &http.Transport{MaxIdleConnsPerHost: workers, MaxConnsPerHost: workers, DisableCompression: true, ResponseHeaderTimeout: (waitSeconds + 15) * time.Second,
 		DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext}
-	return &client{base: strings.TrimSuffix(base, "/"), http: &http.Client{Transport: t, Timeout: (waitSeconds + 30) * time.Second}}
+	return &client{base: strings.TrimSuffix(base, "/"), http: &http.Client{Transport: t, Timeout: (waitSeconds + 30) * time.Second}, notice: notice}, nil
 }
 
 func (c *client) close() { c.http.CloseIdleConnections() }
@@ -68,8 +74,11 @@ func (p problem) text() string {
 	if len(p.Errors) == 0 {
 		return p.Detail
 	}
-	e := p.Errors[0]
-	return strings.TrimSpace(fmt.Sprintf("%s %s %q", e.Pointer, e.Rule, e.Value))
+	e, value := p.Errors[0], ""
+	if e.Value != "" {
+		value = fmt.Sprintf(", is %q", e.Value)
+	}
+	return strings.TrimSpace(e.Pointer + " " + e.Rule + value)
 }
 
 var errUndecided = errors.New("no final answer in time")
@@ -95,10 +104,24 @@ func (c *client) call(ctx context.Context, method, path, key string, body []byte
 		default:
 			return a, nil
 		}
+		c.complain(try, a, err)
 		if !pause(ctx, try) {
 			return a, errUndecided
 		}
 	}
+}
+
+// complain says now and then that a request is not answered, so that nobody waits for a server that is not there.
+func (c *client) complain(try int, a answer, err error) {
+	const patient, every = 5, 5 // tries, seconds
+	now, last := time.Now().Unix(), c.noticed.Load()
+	if c.notice == nil || try < patient || now-last < every || !c.noticed.CompareAndSwap(last, now) {
+		return
+	}
+	if err == nil {
+		err = fmt.Errorf("status %d: %s", a.code, a.problem().Detail)
+	}
+	fmt.Fprintf(c.notice, "%s does not take requests, trying again: %v\n", c.base, err)
 }
 
 func (c *client) once(ctx context.Context, method, path, key string, body []byte) (answer, error) {

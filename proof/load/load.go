@@ -24,6 +24,7 @@ type Config struct {
 	Record    *workload.Record // what the server told; nil: not kept
 	Bar       io.Writer        // a terminal for the progress bar; nil: none
 	Color     bool             // of the bar
+	Notice    io.Writer        // where to say that the server does not answer; nil: nowhere
 }
 
 // run is a run under way.
@@ -50,7 +51,11 @@ func Run(ctx context.Context, c Config) (Summary, error) {
 	if c.Patience == 0 {
 		c.Patience = 15 * time.Minute
 	}
-	r := &run{Config: c, client: newClient(c.Server, c.Workers), sum: newSumming(), awaited: map[string]*placed{}}
+	client, err := newClient(c.Server, c.Workers, c.Notice)
+	if err != nil {
+		return Summary{}, err
+	}
+	r := &run{Config: c, client: client, sum: newSumming(), awaited: map[string]*placed{}}
 	defer r.client.close()
 	if c.Bar != nil {
 		total := int64(c.Total)
@@ -60,7 +65,7 @@ func Run(ctx context.Context, c Config) (Summary, error) {
 		r.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(c.Bar), progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("docs"),
 			progressbar.OptionEnableColorCodes(c.Color), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
 	}
-	err := r.all(ctx)
+	err = r.all(ctx)
 	if r.bar != nil {
 		_ = r.bar.Finish()
 	}
@@ -126,7 +131,7 @@ func (r *run) one(ctx context.Context, d workload.Document) {
 	case workload.Cancel:
 		out = r.cancel(ctx, d)
 	default:
-		out = outcome{name: d.Outcome}
+		out = outcome{name: d.Outcome, detail: d.Reason}
 		r.Record.Add(workload.Told{Key: d.Key, Asked: "nothing", Outcome: d.Outcome})
 	}
 	r.sum.add(d, out)

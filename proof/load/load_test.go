@@ -160,7 +160,7 @@ func TestEveryDocumentHasOneOutcomeThoughTheServerComesAndGoes(t *testing.T) {
 	if sum.Retries == 0 {
 		t.Error("the server was rude and nothing was repeated")
 	}
-	if e := sum.Examples["REFUSED:INVALID"]; e != `bad: /lines/0/quantity must be 1 or more "0"` {
+	if e := sum.Examples["REFUSED:INVALID"]; e != `bad: /lines/0/quantity must be 1 or more, is "0"` {
 		t.Errorf("example: %s", e)
 	}
 	last := map[string]string{}
@@ -208,6 +208,49 @@ func TestWhatCannotBeDecidedInTimeIsSaid(t *testing.T) {
 		t.Errorf("%+v, %v", sum, err)
 	}
 }
+
+func TestABadLineIsNamedByItsNumber(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		_, _ = io.WriteString(w, `{"code":"INVALID","errors":[{"pointer":"/lines","rule":"must be there"}]}`)
+	}))
+	defer server.Close()
+	sum, err := Run(t.Context(), Config{Server: server.URL, Workers: 1, Documents: workload.Lines(strings.NewReader("{}\n\n{\"idempotency_key\":\"a\"}\n{\n[]\n{\"idempotency_key\":7}"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := sum.Table(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"2  REFUSED:INVALID  first line 1: /lines must be there; lines 1, 3", "3  REFUSED:NOT_JSON  first line 4: must be one JSON object; lines 4, 5, 6"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q is not in\n%s", want, b.String())
+		}
+	}
+}
+
+func TestAServerThatDoesNotAnswerIsNamed(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	said := make(chan string, 1)
+	_, err := Run(ctx, Config{Server: "127.0.0.1:1", Documents: workload.Lines(strings.NewReader("{}")), Notice: writer(func(b []byte) {
+		select {
+		case said <- string(b):
+		default:
+		}
+		stop()
+	})})
+	if words := <-said; !strings.Contains(words, "http://127.0.0.1:1 does not take requests, trying again: ") {
+		t.Errorf("%q, %v", words, err)
+	}
+	if _, err := Run(t.Context(), Config{Server: "http://exa mple", Documents: workload.Lines(strings.NewReader("{}"))}); err == nil || !strings.Contains(err.Error(), "want a URL") {
+		t.Errorf("an address that is none: %v", err)
+	}
+}
+
+type writer func([]byte)
+
+func (w writer) Write(b []byte) (int, error) { w(b); return len(b), nil }
 
 func TestTheTableAddsUp(t *testing.T) {
 	var b bytes.Buffer

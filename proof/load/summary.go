@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ type Summary struct {
 	Seconds   float64           `json:"seconds"`            // from the first document to the last, without the catalogue
 	PerSecond float64           `json:"per_second"`         // documents
 	Examples  map[string]string `json:"examples,omitempty"` // for each refusal, the first document and what was said to it
+	Lines     map[string][]int  `json:"lines,omitempty"`    // for each refusal, where in the file it stands: the first of them
 }
 
 // Undecided is how many documents have no final outcome.
@@ -35,14 +37,17 @@ type summing struct {
 }
 
 func newSumming() *summing {
-	return &summing{sum: Summary{Outcomes: map[string]int{}, Products: map[string]int{}, Examples: map[string]string{}}}
+	return &summing{sum: Summary{Outcomes: map[string]int{}, Products: map[string]int{}, Examples: map[string]string{}, Lines: map[string][]int{}}}
 }
 
 func (s *summing) add(d workload.Document, o outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if o.detail != "" && s.sum.Examples[o.name] == "" {
-		s.sum.Examples[o.name] = d.Key + ": " + o.detail
+		s.sum.Examples[o.name] = where(d) + ": " + o.detail
+	}
+	if at := s.sum.Lines[o.name]; d.Line > 0 && len(at) < mostLines && strings.HasPrefix(o.name, "REFUSED:") {
+		s.sum.Lines[o.name] = append(at, d.Line)
 	}
 	if d.Action == workload.Open {
 		s.sum.Products[o.name]++
@@ -59,10 +64,27 @@ func (s *summing) add(d workload.Document, o outcome) {
 	}
 }
 
+// mostLines bounds the lines that a summary names of one refusal.
+const mostLines = 20
+
+// where is how a reader finds the document.
+func where(d workload.Document) string {
+	switch {
+	case d.Line == 0:
+		return d.Key
+	case strings.HasPrefix(d.Key, "line-"): // made up, for want of its own
+		return fmt.Sprintf("line %d", d.Line)
+	}
+	return fmt.Sprintf("line %d (%s)", d.Line, d.Key)
+}
+
 func (s *summing) close(retries int64) Summary {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sum.Retries = retries
+	for _, at := range s.sum.Lines {
+		slices.Sort(at) // they came as the workers took them
+	}
 	if !s.first.IsZero() {
 		s.sum.Seconds = time.Since(s.first).Seconds()
 	}
@@ -86,6 +108,12 @@ func (s Summary) Table(w io.Writer) error {
 			example := ""
 			if s.Examples[name] != "" {
 				example = "  first " + s.Examples[name]
+			}
+			if at := s.Lines[name]; len(at) > 1 {
+				example += "; lines " + strings.ReplaceAll(strings.Trim(fmt.Sprint(at), "[]"), " ", ", ")
+				if len(at) < counts[name] {
+					example += " …"
+				}
 			}
 			fmt.Fprintf(w, "%9d  %s%s\n", counts[name], name, example)
 		}

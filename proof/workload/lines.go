@@ -18,8 +18,12 @@ func Lines(r io.Reader) iter.Seq2[Document, error] {
 		in := bufio.NewReaderSize(r, 1<<20)
 		for n := 1; ; n++ {
 			line, err := in.ReadBytes('\n')
-			if line = bytes.TrimSpace(line); len(line) > 0 && !yield(parse(line, n), nil) {
-				return
+			if line = bytes.TrimSpace(line); len(line) > 0 {
+				d := parse(line, n)
+				d.Line = n
+				if !yield(d, nil) {
+					return
+				}
 			}
 			if errors.Is(err, io.EOF) {
 				return
@@ -35,7 +39,7 @@ func Lines(r io.Reader) iter.Seq2[Document, error] {
 // parse takes a line apart without judging its values: numbers, repeated names and unknown fields reach the server as they stand.
 func parse(line []byte, n int) Document {
 	sum := sha256.Sum256(line)
-	bad := Document{Key: fmt.Sprintf("line-%d-%s", n, hex.EncodeToString(sum[:6])), Action: Named, Outcome: RefusedLine}
+	bad := Document{Key: fmt.Sprintf("line-%d-%s", n, hex.EncodeToString(sum[:6])), Action: Named, Outcome: RefusedLine, Reason: "must be one JSON object"}
 	d := json.NewDecoder(bytes.NewReader(line))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
 		return bad
@@ -70,6 +74,7 @@ func parse(line []byte, n int) Document {
 	}
 	doc := Document{Key: bad.Key, Action: Place}
 	if own.key != nil && (json.Unmarshal(own.key, &doc.Key) != nil || doc.Key == "") {
+		bad.Reason = "idempotency_key must be a text, and not empty"
 		return bad
 	}
 	if body = append(body, '}'); body[0] == ',' {
@@ -87,6 +92,7 @@ func product(bad Document, body, onHand json.RawMessage) Document {
 		ProductID string `json:"product_id"`
 	}
 	if json.Unmarshal(body, &id) != nil || onHand != nil && json.Unmarshal(onHand, &doc.OnHand) != nil {
+		bad.Reason = "product must be an object with a product_id, and on_hand a whole number"
 		return bad
 	}
 	doc.ProductID, doc.Key = id.ProductID, "product:"+id.ProductID

@@ -31,10 +31,11 @@ type Document struct {
 	ProductID string // for Open and Adjust
 	OnHand    int64  // units to open with, for Open
 	Delta     int64  // units, for Adjust; negative takes away
-	Reason    string // for Adjust and Cancel
+	Reason    string // for Adjust and Cancel, and of a Named one that is refused
 	Of        string // key of the document whose order is meant, for Cancel; it comes earlier
 	Outcome   string // for Named
 	Awaited   bool   // a later document names this one in Of
+	Line      int    // where in its file it stands; 0: in none
 }
 
 // Outcomes that are known before anything is sent.

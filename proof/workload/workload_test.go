@@ -43,7 +43,7 @@ func TestLinesReachTheServerAsTheyStand(t *testing.T) {
 		t.Errorf("an order that the server must refuse was changed: %+v %s", d, d.Body)
 	}
 	for _, d := range got[4:] {
-		if d.Action != Named || d.Outcome != RefusedLine || d.Key == "" {
+		if d.Action != Named || d.Outcome != RefusedLine || d.Key == "" || d.Line < 5 || d.Reason == "" {
 			t.Errorf("bad line: %+v", d)
 		}
 	}
