@@ -204,7 +204,7 @@ type caller struct {
 	prefer web.Preference
 }
 
-const keyRule = "must be 1 to 255 printable ASCII characters"
+const keyRule = "must be 1 to 255 printable ASCII characters, once"
 
 // from reads the caller of a request, who must hold the scope.
 func from(c *fiber.Ctx, scope string) (caller, error) {
@@ -214,7 +214,8 @@ func from(c *fiber.Ctx, scope string) (caller, error) {
 			return who, err
 		}
 	}
-	if who.key != "" && !validKey(who.key) {
+	// An empty one is a client that lost its key, and of two one would be ignored: both would order twice some day.
+	if n := len(c.Request().Header.PeekAll("Idempotency-Key")); n > 1 || n == 1 && !validKey(who.key) {
 		return who, web.BadHeader("Idempotency-Key", who.key, keyRule)
 	}
 	who.place = strings.Clone(c.Method() + " " + c.Path())

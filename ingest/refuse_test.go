@@ -2,6 +2,8 @@ package ingest
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -125,6 +127,13 @@ func TestBadHeadersAreRefused(t *testing.T) {
 		h := w.call(t, "PUT", "/api/inventory/tea", `{"on_hand":1}`, tt.name, tt.value)
 		if fmt.Sprint(h.StatusCode) != tt.status {
 			t.Errorf("%s: %s: %d, want %s", tt.name, tt.value, h.StatusCode, tt.status)
+		}
+	}
+	for _, keys := range [][]string{{""}, {"a", "a"}, {"a", "b"}} {
+		req := httptest.NewRequest("POST", "/api/orders", strings.NewReader(goodOrder))
+		req.Header = http.Header{"Content-Type": {"application/json"}, "Idempotency-Key": keys}
+		if resp, err := w.app.Test(req); err != nil || resp.StatusCode != 400 {
+			t.Errorf("the keys %q: %v %v", keys, resp, err)
 		}
 	}
 	if h := w.call(t, "POST", "/api/orders:batch", `{"orders":[`+goodOrder+`]}`, "Idempotency-Key", "k"); h.StatusCode != 400 || !strings.Contains(h.problem.Detail, "idempotency_key") {
