@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -15,11 +16,26 @@ type TopicsCmd struct {
 }
 
 // TopicsListCmd prints the page of topics.
-type TopicsListCmd struct{}
+type TopicsListCmd struct {
+	Output string `short:"o" help:"table or json." enum:"table,json" default:"table"`
+}
 
 // Run prints it.
-func (TopicsListCmd) Run(r *run) error {
+func (c TopicsListCmd) Run(r *run) error {
 	keep := map[topics.Policy]string{topics.KeepForever: "for ever", topics.KeepHour: "1 hour", topics.Compact: "last value per key"}
+	if c.Output == "json" {
+		type row struct {
+			Topic string `json:"topic"`
+			Key   string `json:"key"`
+			Kept  string `json:"kept"`
+			Doc   string `json:"doc"`
+		}
+		var all []row
+		for _, t := range topics.All {
+			all = append(all, row{t.Name, t.Key, keep[t.Policy], t.Doc})
+		}
+		return json.NewEncoder(r.out).Encode(all)
+	}
 	for _, t := range topics.All {
 		fmt.Fprintf(r.out, "%-24s key %-12s kept %-20s %s\n", t.Name, t.Key, keep[t.Policy], t.Doc)
 	}

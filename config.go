@@ -196,7 +196,7 @@ func fromEnvironment(known []string, name, value string) (key, v string, err err
 }
 
 // testVariables steer the tests and may be set while a binary runs.
-var testVariables = []string{"OMS_SHARED", "OMS_KAFKA", "OMS_KAFKA_JARS", "OMS_KILLS", "OMS_SEED"}
+var testVariables = []string{"OMS_CACHE", "OMS_SHARED", "OMS_KAFKA", "OMS_KAFKA_JARS", "OMS_KILLS", "OMS_SEED"}
 
 func (c Config) check() (faults []error) {
 	rule := func(ok bool, key string, value any, want string) {

@@ -1,12 +1,17 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"oms/topics"
 )
 
 func TestFlagsOverruleTheEnvironmentWhichOverrulesTheFile(t *testing.T) {
@@ -18,7 +23,7 @@ func TestFlagsOverruleTheEnvironmentWhichOverrulesTheFile(t *testing.T) {
 	if err := os.WriteFile(secret, []byte("hush\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := loadConfig(path, []string{"OMS_HTTP=127.0.0.1:2", "OMS_DATA=from-env", "OMS_KAFKA_BROKERS=a:1,b:2", "OMS_KAFKA_SASL_PASSWORD_FILE=" + secret, "OMS_KILLS=7", "HOME=/x"},
+	c, err := loadConfig(path, []string{"OMS_HTTP=127.0.0.1:2", "OMS_DATA=from-env", "OMS_KAFKA_BROKERS=a:1,b:2", "OMS_KAFKA_SASL_PASSWORD_FILE=" + secret, "OMS_KILLS=7", "OMS_CACHE=/y", "HOME=/x"},
 		map[string]any{"data": "from-flag"})
 	if err != nil {
 		t.Fatal(err)
@@ -34,6 +39,20 @@ func TestFlagsOverruleTheEnvironmentWhichOverrulesTheFile(t *testing.T) {
 			t.Errorf("%s has no word of explanation", key)
 		}
 	})
+}
+
+func TestSettingsAndTopicsAreScriptable(t *testing.T) {
+	var b bytes.Buffer
+	r := &run{out: &b, cli: &CLI{}, level: new(slog.LevelVar)}
+	if err := errors.Join(ConfigPrintCmd{Output: "json"}.Run(r), TopicsListCmd{Output: "json"}.Run(r)); err != nil {
+		t.Fatal(err)
+	}
+	var settings map[string]string
+	var pages []map[string]string
+	d := json.NewDecoder(&b)
+	if err := errors.Join(d.Decode(&settings), d.Decode(&pages)); err != nil || settings["orders.decision_timeout"] != "5m0s" || len(pages) != len(topics.All) || pages[0]["topic"] != topics.All[0].Name {
+		t.Errorf("%v %v %v", settings, pages, err)
+	}
 }
 
 func TestAnAddressThatStrangersReachIsRefusedBeforeAnythingIsMade(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -146,14 +147,24 @@ func (c *RunCmd) Run(r *run) error {
 
 // ConfigCmd shows settings.
 type ConfigCmd struct {
-	Print struct{} `cmd:"" help:"Print every setting with its value and meaning; secrets are masked."`
+	Print ConfigPrintCmd `cmd:"" help:"Print every setting with its value and meaning; secrets are masked."`
+}
+
+// ConfigPrintCmd prints settings.
+type ConfigPrintCmd struct {
+	Output string `short:"o" help:"table or json." enum:"table,json" default:"table"`
 }
 
 // Run prints the settings that a start would see.
-func (*ConfigCmd) Run(r *run) error {
+func (c ConfigPrintCmd) Run(r *run) error {
 	conf, err := r.config(map[string]any{})
 	if err != nil {
 		return err
+	}
+	if c.Output == "json" {
+		all := map[string]string{}
+		conf.describe(func(key, value, _ string) { all[key] = value })
+		return json.NewEncoder(r.out).Encode(all)
 	}
 	conf.describe(func(key, value, doc string) { fmt.Fprintf(r.out, "%-36s %-24s # %s\n", key, value, doc) })
 	return nil
