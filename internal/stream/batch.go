@@ -82,7 +82,7 @@ func (s *session) fetch(ctx context.Context, limit int, wait time.Duration) erro
 	fetches.EachError(func(topic string, p int32, err error) {
 		switch {
 		case errors.Is(err, kerr.FencedInstanceID):
-			errs = append(errs, &unknownError{err}) // this client is no member any more
+			errs = append(errs, &unknownError{err: err}) // this client is no member any more
 		case ctx.Err() == nil && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded):
 			errs = append(errs, fmt.Errorf("stream: reading %s/%d: %w", topic, p, err))
 		}
@@ -97,18 +97,8 @@ func (s *session) batch() error {
 	}
 	began := time.Now()
 	s.convert()
-	s.left.Store(int64(len(s.messages)))
-	for i := range s.messages {
-		m := &s.messages[i]
-		if why, tried := s.unfit(m); why != "" {
-			s.bury(m, why, tried)
-			s.MarkOffset(m.Topic, m.Partition, m.Offset+1, "")
-			continue
-		}
-		s.parts[m.Partition].ch <- m // never blocks: a whole batch fits
-		if err := s.e.fault(FaultMark); err != nil {
-			return err
-		}
+	if err := s.hand(); err != nil {
+		return err
 	}
 	select {
 	case <-s.marked:
@@ -122,8 +112,30 @@ func (s *session) batch() error {
 		return err
 	}
 	s.e.count.records.Observe(float64(len(s.messages)))
-	s.e.suspects.passed(len(s.messages))
+	s.e.suspects.passed(s.messages)
 	s.e.failures = 0
+	return nil
+}
+
+// hand gives the batch's messages to goka's claims.
+func (s *session) hand() error {
+	s.left.Store(int64(len(s.messages)))
+	for i := range s.messages {
+		m := &s.messages[i]
+		if why, tried := s.unfit(m); why != "" {
+			s.bury(m, why, tried)
+			s.MarkOffset(m.Topic, m.Partition, m.Offset+1, "")
+			continue
+		}
+		c := s.parts[m.Partition]
+		if c == nil {
+			return errCancelled // the partitions have changed since
+		}
+		c.ch <- m // never blocks: a whole batch fits
+		if err := s.e.fault(FaultMark); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -132,9 +144,9 @@ func (s *session) begin() error {
 		return err
 	}
 	if err := s.c.Begin(); err != nil {
-		return &unknownError{err}
+		return &unknownError{err: err}
 	}
-	s.open = true
+	s.open, s.began = true, time.Now()
 	s.e.out.begin(s.c.Client(), s.count)
 	return nil
 }
@@ -176,7 +188,7 @@ func (s *session) commit(end func() (bool, error)) error {
 	committed, err := end()
 	s.open = false
 	if !committed || err != nil {
-		return &unknownError{errors.Join(errors.New("the commit was not confirmed"), err)}
+		return &unknownError{err: errors.Join(errors.New("the commit was not confirmed"), err)}
 	}
 	if err := e.settled(s.c); err != nil {
 		return fmt.Errorf("stream: %w", err)
@@ -258,7 +270,7 @@ func (s *session) name(of string) []byte {
 // unfit says why a message may not reach a step, and how often it was tried; "" when it may. A key in a partition that is not
 // its own comes from a producer with another hash; its state would be split over two partitions.
 func (s *session) unfit(m *sarama.ConsumerMessage) (why string, tried int) {
-	if why, ok := s.e.suspects.condemned[kafka.Place{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset}]; ok {
+	if why, ok := s.e.suspects.condemned[placeOf(m)]; ok {
 		return why, tries
 	}
 	if len(m.Key) > 0 {

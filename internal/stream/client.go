@@ -104,6 +104,9 @@ func (c *client) assign(partitions []int32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.assigned, c.located = append([]int32{}, partitions...), nil
+	if c.cancel != nil {
+		c.cancel() // a second revocation before the session's first transaction is not told
+	}
 	slices.Sort(c.assigned)
 	c.tell()
 }
@@ -170,7 +173,7 @@ func (c *client) session(ctx context.Context) (map[int32]int64, context.Context,
 // abort the next one. Reading starts again at the committed offsets.
 func (e *Engine) warmUp(ctx context.Context, c *client) error {
 	if err := c.Begin(); err != nil {
-		return &unknownError{err}
+		return &unknownError{err: err}
 	}
 	if !c.warm {
 		c.Produce(ctx, &kgo.Record{Topic: e.cfg.DeadLetter}, func(_ *kgo.Record, err error) {
@@ -181,14 +184,17 @@ func (e *Engine) warmUp(ctx context.Context, c *client) error {
 		_ = c.Client().Flush(ctx) // cancelled with the session; the record is aborted in any case
 	}
 	if _, err := c.End(context.WithoutCancel(ctx), kgo.TryAbort); err != nil {
-		return &unknownError{err}
+		return &unknownError{err: err}
 	}
 	c.warm = true
 	return nil
 }
 
 // unknownError is a transaction, or the end of one, whose outcome is not known.
-type unknownError struct{ err error }
+type unknownError struct {
+	err  error
+	late bool // the transaction had outlived its time-out, for which the broker fences its producer
+}
 
 func (u *unknownError) Error() string {
 	return "the outcome of a transaction is unknown: " + u.err.Error()
@@ -208,7 +214,11 @@ func (e *Engine) reconnect(ctx context.Context, why error) error {
 	old := e.current()
 	old.shut()
 	e.count.reconnects.Inc()
-	if errors.Is(why, kerr.ProducerFenced) || errors.Is(why, kerr.InvalidProducerEpoch) || errors.Is(why, kerr.FencedInstanceID) {
+	var unknown *unknownError
+	late := errors.As(why, &unknown) && unknown.late
+	if late {
+		e.log.Warn("a transaction outlived its time-out; the next batch is half as large", "limit", transactionTimeout.String())
+	} else if errors.Is(why, kerr.ProducerFenced) || errors.Is(why, kerr.InvalidProducerEpoch) || errors.Is(why, kerr.FencedInstanceID) {
 		last := e.fenced
 		if e.fenced = time.Now(); e.fenced.Sub(last) < fencedAgain {
 			return fmt.Errorf("%w (%s): %w", ErrFenced, e.transactionalID(), why)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/IBM/sarama"
 )
@@ -70,14 +71,21 @@ func (e *Engine) serve(ctx context.Context, c *client, h sarama.ConsumerGroupHan
 		err := s.run(ctx, h)
 		e.setReady(false)
 		var aborted *abortedError
+		var unknown *unknownError
+		if err != nil && len(s.messages) > 0 {
+			e.suspects.failed(s.messages)
+		}
 		switch {
 		case err == nil:
+		case errors.As(err, &unknown):
+			unknown.late = !s.began.IsZero() && time.Since(s.began) >= transactionTimeout
+			return err
 		case !errors.As(err, &aborted):
 			return err
 		case e.cfg.Store.Fault() != nil:
 			return e.cfg.Store.Fault()
 		case aborted.own:
-			e.suspects.failed(aborted)
+			e.suspects.blame(aborted)
 		default:
 			if e.failures++; e.failures >= giveUpAfter {
 				return fmt.Errorf("stream: group %s: %d failures in a row: %w", e.cfg.Group, e.failures, err)

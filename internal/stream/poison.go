@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 
+	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"oms/internal/kafka"
@@ -27,24 +28,35 @@ func (s *suspects) limit(most int) int {
 	return max(1, min(most, (s.left+1)/2))
 }
 
-// passed clears records that were committed.
-func (s *suspects) passed(n int) {
-	if s.left = max(0, s.left-n); s.left == 0 {
-		s.alone, s.condemned = nil, nil
+// passed clears records that were committed. What is known of others stays: after an abort another partition's may come first.
+func (s *suspects) passed(batch []sarama.ConsumerMessage) {
+	s.left = max(0, s.left-len(batch))
+	if len(s.alone) == 0 {
+		return
+	}
+	for i := range batch {
+		at := placeOf(&batch[i])
+		delete(s.alone, at)
+		delete(s.condemned, at)
 	}
 }
 
-// failed takes note of a batch whose own fault it may be.
-func (s *suspects) failed(a *abortedError) {
-	s.left = len(a.batch)
-	if s.left != 1 {
+func placeOf(m *sarama.ConsumerMessage) kafka.Place {
+	return kafka.Place{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset}
+}
+
+// failed takes note of a batch that failed, whoever's fault it was: one that was too slow for its transaction is halved as well.
+func (s *suspects) failed(batch []sarama.ConsumerMessage) { s.left = len(batch) }
+
+// blame takes note of a batch whose own fault it may be.
+func (s *suspects) blame(a *abortedError) {
+	if len(a.batch) != 1 {
 		return
 	}
 	if s.alone == nil {
 		s.alone, s.condemned = map[kafka.Place]int{}, map[kafka.Place]string{}
 	}
-	m := &a.batch[0]
-	at := kafka.Place{Topic: m.Topic, Partition: m.Partition, Offset: m.Offset}
+	at := placeOf(&a.batch[0])
 	if s.alone[at]++; s.alone[at] >= tries {
 		s.condemned[at] = a.err.Error()
 	}

@@ -24,7 +24,8 @@ type session struct {
 	parts  map[int32]*claim
 	count  int // partitions of the inbox, and so of the table
 
-	open     bool // a transaction is
+	open     bool      // a transaction is
+	began    time.Time // the last transaction
 	left     atomic.Int64
 	marked   chan struct{} // one token when left reaches 0
 	died     chan struct{} // one token when a claim's goroutine ends
@@ -33,7 +34,6 @@ type session struct {
 	names    map[string][]byte // of headers
 	pointers []*sarama.RecordHeader
 	polled   []*kgo.Record
-	asked    map[store.Due]struct{} // deadlines whose records were sent, and that their rows still have
 }
 
 // claim is one partition of the inbox, as goka sees it.
@@ -42,8 +42,9 @@ type claim struct {
 	partition int32
 	ch        chan *sarama.ConsumerMessage
 	table     *store.Partition
-	position  int64 // next offset to read
-	backlog   int64 // deadlines wait until the position gets here: the end as it was at the assignment
+	position  int64                  // next offset to read
+	backlog   int64                  // deadlines wait until the position gets here: the end as it was at the assignment
+	asked     map[store.Due]struct{} // deadlines whose records were sent, and that their rows still have
 }
 
 func (c *claim) Topic() string                            { return c.topic }
@@ -53,9 +54,9 @@ func (c *claim) HighWaterMarkOffset() int64               { return 0 }
 func (c *claim) Messages() <-chan *sarama.ConsumerMessage { return c.ch }
 
 func newSession(e *Engine, c *client, ctx context.Context, cancel context.CancelFunc, from map[int32]int64) *session {
-	s := &session{e: e, c: c, ctx: ctx, cancel: cancel, parts: map[int32]*claim{}, marked: make(chan struct{}, 1), died: make(chan struct{}, 1), names: map[string][]byte{}, asked: map[store.Due]struct{}{}}
+	s := &session{e: e, c: c, ctx: ctx, cancel: cancel, parts: map[int32]*claim{}, marked: make(chan struct{}, 1), died: make(chan struct{}, 1), names: map[string][]byte{}}
 	for p, at := range from {
-		s.parts[p] = &claim{topic: e.cfg.Inbox, partition: p, position: at, ch: make(chan *sarama.ConsumerMessage, e.cfg.MaxBatch)}
+		s.parts[p] = &claim{topic: e.cfg.Inbox, partition: p, position: at, ch: make(chan *sarama.ConsumerMessage, e.cfg.MaxBatch), asked: map[store.Due]struct{}{}}
 	}
 	return s
 }
@@ -105,6 +106,9 @@ func (s *session) run(ctx context.Context, h sarama.ConsumerGroupHandler) (err e
 	}
 	if err := s.setup(h); err != nil {
 		cerr := h.Cleanup(s)
+		if errors.Is(err, ErrOffsetsLost) {
+			return err
+		}
 		if s.ctx.Err() != nil {
 			return nil // cancelled
 		}
@@ -142,7 +146,7 @@ func (s *session) end(err, cleanup error) error {
 	if s.open {
 		s.open = false
 		if _, aerr := s.c.End(context.Background(), kgo.TryAbort); aerr != nil {
-			return &unknownError{errors.Join(err, aerr)}
+			return &unknownError{err: errors.Join(err, aerr)}
 		}
 		s.e.count.aborted.Inc()
 	}
@@ -193,6 +197,30 @@ func (s *session) setup(h sarama.ConsumerGroupHandler) error {
 		if c.table == nil {
 			return fmt.Errorf("stream: group %s has no table: goka.Persist is missing", s.e.cfg.Group)
 		}
+		if known, ok := committed[p]; !ok || known.Offset < 0 {
+			if err := s.demandNoRows(c); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// ErrOffsetsLost says that a group has state but no longer knows what it has read.
+var ErrOffsetsLost = errors.New("stream: the group's offsets are gone")
+
+// demandNoRows refuses a partition without a committed offset whose table has rows: one transaction writes both, so the offset
+// was deleted or has expired, and to read the inbox from its start would do everything to those rows a second time.
+func (s *session) demandNoRows(c *claim) error {
+	rows, err := c.table.Iterator()
+	if err != nil {
+		return err
+	}
+	defer rows.Release()
+	if !rows.Next() {
+		return rows.Err()
+	}
+	return fmt.Errorf("%w: group %s has rows in %s/%d and no offset in %s: they expire when no member runs for the broker's offsets.retention.minutes; "+
+		"set the offset to what the group had read (kafka-consumer-groups --reset-offsets), or delete and create the table %s to have it built from the whole inbox",
+		ErrOffsetsLost, s.e.cfg.Group, s.e.table, c.partition, c.topic, s.e.table)
 }

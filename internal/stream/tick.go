@@ -23,14 +23,14 @@ func (s *session) tick() error {
 	}
 	now := s.e.cfg.Now().UnixMilli()
 	var due []store.Due
-	met, complete := map[store.Due]struct{}{}, true
+	var of []*claim // of each
 	for _, c := range s.parts {
-		if !c.ticks() || c.table.Wake() > now {
-			complete = false
+		if !c.ticks() || c.table.Wake() > now || len(due) >= tickLimit {
 			continue
 		}
+		met := map[store.Due]struct{}{}
 		more, err := c.table.DueBy(now, tickLimit-len(due), func(d store.Due) bool {
-			_, ok := s.asked[d]
+			_, ok := c.asked[d]
 			if ok {
 				met[d] = struct{}{}
 			}
@@ -39,11 +39,12 @@ func (s *session) tick() error {
 		if err != nil {
 			return err
 		}
-		due = append(due, more...)
-		complete = complete && len(due) < tickLimit
-	}
-	if complete {
-		s.asked = met
+		for _, d := range more {
+			due, of = append(due, d), append(of, c)
+		}
+		if len(due) < tickLimit { // all that is due was looked at
+			c.asked = met
+		}
 	}
 	if len(due) == 0 {
 		return nil
@@ -64,8 +65,8 @@ func (s *session) tick() error {
 	if err := s.commit(s.withoutOffsets); err != nil {
 		return err
 	}
-	for _, d := range due {
-		s.asked[d] = struct{}{}
+	for i, d := range due {
+		of[i].asked[d] = struct{}{}
 	}
 	s.e.count.ticks.Add(float64(len(due)))
 	return nil
