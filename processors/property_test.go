@@ -60,12 +60,13 @@ func TestNoCentIsHeldForAnOrderThatIsGone(t *testing.T) {
 
 func openMarket(t *rapid.T) *market {
 	m := &market{world: newWorld(func(law string) { t.Fatal(law) }), t: t, onHand: map[string]int64{}, told: map[string]schemas.OrderStatus{}, faults: true}
-	m.provider = newProvider(func(q *schemas.AuthorizePayment) schemas.PaymentOutcome {
+	m.provider = newProvider(func(q *schemas.AuthorizePayment) (schemas.PaymentOutcome, int64) {
 		yes := schemas.PaymentOutcomeAuthorized
 		if q.Capture == schemas.CapturePolicyAtPlacing {
 			yes = rapid.SampledFrom([]schemas.PaymentOutcome{schemas.PaymentOutcomeCaptured, schemas.PaymentOutcomeAuthorized}).Draw(t, "capture")
 		}
-		return rapid.SampledFrom([]schemas.PaymentOutcome{yes, yes, yes, schemas.PaymentOutcomeDeclined}).Draw(t, "verdict")
+		less := max(1, q.AmountMinor/2)
+		return rapid.SampledFrom([]schemas.PaymentOutcome{yes, yes, yes, schemas.PaymentOutcomeDeclined}).Draw(t, "verdict"), rapid.SampledFrom([]int64{q.AmountMinor, q.AmountMinor, q.AmountMinor, less}).Draw(t, "amount")
 	})
 	for _, id := range products {
 		m.alive(m.take(&schemas.AddProduct{Command: m.head("add " + id), ProductID: id, Name: id, PriceMinor: 100, Currency: "EUR", LowStockThreshold: 3}))

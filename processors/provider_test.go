@@ -8,7 +8,7 @@ import (
 type provider struct {
 	charges map[string]*charge // by request id of the authorization
 	answers map[string]*schemas.PaymentReply
-	verdict func(*schemas.AuthorizePayment) schemas.PaymentOutcome
+	verdict func(*schemas.AuthorizePayment) (schemas.PaymentOutcome, int64)
 }
 
 type charge struct {
@@ -16,7 +16,7 @@ type charge struct {
 	authorized  int64 // ever held or taken
 }
 
-func newProvider(verdict func(*schemas.AuthorizePayment) schemas.PaymentOutcome) *provider {
+func newProvider(verdict func(*schemas.AuthorizePayment) (schemas.PaymentOutcome, int64)) *provider {
 	return &provider{charges: map[string]*charge{}, answers: map[string]*schemas.PaymentReply{}, verdict: verdict}
 }
 
@@ -40,13 +40,14 @@ func (p *provider) perform(w *world, request schemas.Message) *schemas.PaymentRe
 	}
 	switch q := request.(type) {
 	case *schemas.AuthorizePayment:
-		r.Outcome = p.verdict(q)
+		outcome, amount := p.verdict(q)
+		r.Outcome = outcome
 		c := &charge{}
 		switch r.Outcome {
 		case schemas.PaymentOutcomeAuthorized:
-			c.held = q.AmountMinor
+			c.held = amount
 		case schemas.PaymentOutcomeCaptured:
-			c.taken = q.AmountMinor
+			c.taken = amount
 		}
 		c.authorized, r.AmountMinor = c.held+c.taken, c.held+c.taken
 		p.charges[q.RequestID] = c

@@ -85,7 +85,8 @@ func Ask(ctx context.Context, p Provider, r Request) (Answer, error) {
 	if !slices.Contains(answers[operation], a.Outcome) {
 		return Answer{}, fault(Unknown, "outcome: %q does not answer %s", a.Outcome, operation)
 	}
-	if a.AmountMinor < 0 || r.AmountMinor > 0 && a.AmountMinor > r.AmountMinor {
+	moved := a.Outcome == schemas.PaymentOutcomeAuthorized || a.Outcome == schemas.PaymentOutcomeCaptured
+	if a.AmountMinor < 0 || moved && a.AmountMinor == 0 || r.AmountMinor > 0 && a.AmountMinor > r.AmountMinor {
 		return Answer{}, fault(Unknown, "amount_minor: %d %s, asked for %d", a.AmountMinor, a.Outcome, r.AmountMinor)
 	}
 	return a, nil

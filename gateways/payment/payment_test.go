@@ -213,6 +213,8 @@ func TestAnswersOfTheSandboxAreSorted(t *testing.T) {
 		{200, `{"request_id":"A1","outcome":"HAPPY"}`, Unknown},
 		{200, `{"request_id":"A1","outcome":"AUTHORIZED","amount_minor":501}`, Unknown},
 		{200, `{"request_id":"A1","outcome":"AUTHORIZED","amount_minor":-1}`, Unknown},
+		{200, `{"request_id":"A1","outcome":"AUTHORIZED","amount_minor":0}`, Unknown},
+		{200, `{"request_id":"A1","outcome":"CAPTURED"}`, Unknown},
 	} {
 		if a, err := ask(t, speaks(t, c.status, c.body), request(schemas.PaymentOperationAuthorize, "A1", 500)); err == nil || ClassOf(err) != c.want {
 			t.Errorf("%d %s: %+v, %v of class %d; want class %d", c.status, c.body, a, err, ClassOf(err), c.want)
@@ -242,5 +244,12 @@ func TestAnAddressThatIsNoneIsRefused(t *testing.T) {
 		if _, err := NewSandbox(bad); err == nil || !strings.Contains(err.Error(), "want http://host:port") {
 			t.Errorf("%q: %v", bad, err)
 		}
+	}
+}
+
+func TestAReconciliationThatFindsNothingHeldIsNoAnswer(t *testing.T) {
+	p := speaks(t, 200, `{"request_id":"A1","outcome":"AUTHORIZED","amount_minor":0}`)
+	if a, err := ask(t, p, request(schemas.PaymentOperationReconcile, "A1", 0)); err == nil || ClassOf(err) != Unknown {
+		t.Errorf("%+v, %v of class %d; want Unknown", a, err, ClassOf(err))
 	}
 }

@@ -1,6 +1,10 @@
 package payment
 
-import "oms/schemas"
+import (
+	"fmt"
+
+	"oms/schemas"
+)
 
 // reply takes what the gateway found out. An answer to another request than the one under way came late or twice, and changes nothing.
 func (d *decision) reply(m *schemas.PaymentReply) {
@@ -40,15 +44,8 @@ func (d *decision) find(m *schemas.PaymentReply) *schemas.PaymentState {
 func (d *decision) authorization(p *schemas.PaymentState, m *schemas.PaymentReply) {
 	asking := p.Status == schemas.PaymentStatusAuthorizing
 	switch m.Outcome {
-	case schemas.PaymentOutcomeAuthorized:
-		d.hold(p, m)
-		d.fact(p, m, m.Outcome, m.AmountMinor)
-		d.stands(p, schemas.PaymentStatusAuthorized)
-	case schemas.PaymentOutcomeCaptured:
-		d.hold(p, m)
-		d.take(p, m)
-		d.fact(p, m, m.Outcome, m.AmountMinor)
-		d.stands(p, schemas.PaymentStatusCaptured)
+	case schemas.PaymentOutcomeAuthorized, schemas.PaymentOutcomeCaptured:
+		d.authorized(p, m)
 	case schemas.PaymentOutcomeDeclined, schemas.PaymentOutcomeRefused, schemas.PaymentOutcomeCancelled:
 		d.fact(p, m, m.Outcome, p.AmountMinor)
 		d.end(p, schemas.PaymentStatusDeclined)
@@ -83,6 +80,40 @@ func (d *decision) authorization(p *schemas.PaymentState, m *schemas.PaymentRepl
 	default:
 		d.impossible(p, m, "outcome %s does not answer an authorization", m.Outcome)
 	}
+}
+
+// authorized books what is held or taken. Less than the order costs does not pay for it: it goes back, and the order hears of a decline.
+func (d *decision) authorized(p *schemas.PaymentState, m *schemas.PaymentReply) {
+	if m.AmountMinor < 1 || m.AmountMinor > p.AmountMinor {
+		switch {
+		case p.Undo:
+			d.cancel(p)
+		case p.Status == schemas.PaymentStatusAuthorizing || m.Operation == schemas.PaymentOperationReconcile && p.Status == schemas.PaymentStatusUnknown:
+			p.Status = schemas.PaymentStatusUnknown
+			d.doubt(p, m, p.AmountMinor)
+		default:
+			d.unchanged()
+		}
+		return
+	}
+	d.hold(p, m)
+	status := schemas.PaymentStatusAuthorized
+	if m.Outcome == schemas.PaymentOutcomeCaptured {
+		d.take(p, m)
+		status = schemas.PaymentStatusCaptured
+	}
+	d.fact(p, m, m.Outcome, m.AmountMinor)
+	if m.AmountMinor < p.AmountMinor && !p.Undo {
+		p.Undo = true
+		d.say(&schemas.PaymentDeclined{Inside: d.inside()})
+	}
+	d.stands(p, status)
+}
+
+// doubt: an answer of an amount that cannot be booked is none. It is asked for again, and nothing is booked until it makes sense.
+func (d *decision) doubt(p *schemas.PaymentState, m *schemas.PaymentReply, want int64) {
+	p.Reason = fmt.Sprintf("%s of %d, want %d", m.Outcome, m.AmountMinor, want)
+	d.pause(p)
 }
 
 // reconciled takes the answer to ReconcilePayment.
