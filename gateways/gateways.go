@@ -35,6 +35,7 @@ const (
 	room        = 8192 // requests taken and not yet done; above it no more are read
 	pollRecords = 1024
 	commitEvery = 500 * time.Millisecond // what is asked twice after a kill
+	forgetful   = 24 * time.Hour         // a provider may have forgotten an idempotency key that is older
 )
 
 // Config of a dispatcher.
@@ -60,6 +61,7 @@ type Dispatcher struct {
 	mu     sync.Mutex
 	claims map[int32]*claim
 	last   map[string]*job // by payment_id: its latest request that is not done
+	unread map[int32]bool  // partitions of which the group had read nothing
 
 	taken atomic.Int64
 	freed chan struct{} // a token after something was done while the reader waits for room
@@ -79,7 +81,7 @@ func New(c Config) (*Dispatcher, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &Dispatcher{kafka: c.Kafka, timing: c.Timing, log: c.Log.With("gateway", "payment"), lanes: map[string]*lane{}, claims: map[int32]*claim{}, last: map[string]*job{}, freed: make(chan struct{}, 1)}
+	d := &Dispatcher{kafka: c.Kafka, timing: c.Timing, log: c.Log.With("gateway", "payment"), lanes: map[string]*lane{}, claims: map[int32]*claim{}, unread: map[int32]bool{}, last: map[string]*job{}, freed: make(chan struct{}, 1)}
 	var err error
 	if d.metrics, err = newMetrics(c.Metrics, &d.taken); err != nil {
 		return nil, fmt.Errorf("gateways: %w", err)
@@ -109,7 +111,7 @@ func (d *Dispatcher) Run(ctx context.Context) (err error) {
 	d.client, err = kgo.NewClient(d.kafka.Options(
 		kgo.ConsumerGroup(Group), kgo.ConsumeTopics(topics.PaymentRequests.Name), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.SessionTimeout(10*time.Second), kgo.BlockRebalanceOnPoll(), kgo.DisableAutoCommit(),
-		kgo.OnPartitionsAssigned(d.assigned), kgo.OnPartitionsRevoked(d.revoked), kgo.OnPartitionsLost(d.gone),
+		kgo.OnPartitionsAssigned(d.assigned), kgo.OnPartitionsRevoked(d.revoked), kgo.OnPartitionsLost(d.gone), kgo.OnOffsetsFetched(d.located),
 		// One produce request at a time: replies of a busy moment gather behind it, one of an idle moment goes at once.
 		kgo.ProducerLinger(0), kgo.MaxProduceRequestsInflightPerBroker(1),
 	)...)
@@ -250,13 +252,36 @@ func (d *Dispatcher) commit(ctx context.Context, claims map[int32]*claim) {
 		})
 }
 
+// located notes of which partitions the group has read nothing yet.
+func (d *Dispatcher) located(_ context.Context, _ *kgo.Client, r *kmsg.OffsetFetchResponse) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, g := range r.Groups {
+		for _, t := range g.Topics {
+			for _, p := range t.Partitions {
+				d.unread[p.Partition] = p.Offset < 0
+			}
+		}
+	}
+	return nil
+}
+
+// ErrOffsetsLost says that the group no longer knows which requests were asked.
+var ErrOffsetsLost = errors.New("the group's offsets are gone")
+
 // accept takes a record into the order of its payment.
 func (d *Dispatcher) accept(r *kgo.Record) {
 	d.mu.Lock()
-	c := d.claims[r.Partition]
+	c, unread := d.claims[r.Partition], d.unread[r.Partition]
+	d.unread[r.Partition] = false // the first is the oldest
 	d.mu.Unlock()
 	if c == nil {
 		return // not ours any more
+	}
+	if age := time.Since(r.Timestamp); unread && age > forgetful {
+		d.fail(fmt.Errorf("%w: group %s has read nothing of %s/%d, and a request in it is %s old: to ask it again could charge twice; "+
+			"set the offset to what was asked (kafka-consumer-groups --reset-offsets)", ErrOffsetsLost, Group, r.Topic, r.Partition, age.Round(time.Hour)))
+		return
 	}
 	c.add(r.Offset, r.LeaderEpoch)
 	d.taken.Add(1)
