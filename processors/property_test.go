@@ -184,7 +184,7 @@ func (m *market) answer() {
 	m.requests[id] = m.requests[id][1:]
 	fate := 0
 	if m.faults {
-		fate = rapid.IntRange(0, 7).Draw(m.t, "fate")
+		fate = rapid.IntRange(0, 8).Draw(m.t, "fate")
 	}
 	var reply *schemas.PaymentReply
 	switch fate {
@@ -196,6 +196,10 @@ func (m *market) answer() {
 		reply = m.reply(request, schemas.PaymentOutcomeUnknown, 0)
 	case 3:
 		reply = m.reply(request, schemas.PaymentOutcomeUnavailable, 0)
+	case 4: // it is done, and told with an amount that cannot be
+		said := *m.provider.perform(m.world, request)
+		said.AmountMinor = rapid.SampledFrom([]int64{0, said.AmountMinor + 1_000_000}).Draw(m.t, "lie")
+		reply = &said
 	default:
 		reply = m.provider.perform(m.world, request)
 	}

@@ -144,6 +144,10 @@ func (d *decision) operation(p *schemas.PaymentState, m *schemas.PaymentReply) {
 	cancelling := p.Operation == schemas.PaymentOperationCancel
 	switch m.Outcome {
 	case schemas.PaymentOutcomeCaptured:
+		if held(p) < 1 || m.AmountMinor != held(p) {
+			d.doubt(p, m, held(p))
+			return
+		}
 		d.take(p, m)
 		d.fact(p, m, m.Outcome, m.AmountMinor)
 		d.stands(p, schemas.PaymentStatusCaptured)
@@ -179,6 +183,9 @@ func (d *decision) cancelled(p *schemas.PaymentState, m *schemas.PaymentReply) {
 		d.end(p, schemas.PaymentStatusVoided)
 		d.settled()
 		return
+	case !booked && (m.AmountMinor < 1 || m.AmountMinor > p.AmountMinor):
+		d.doubt(p, m, p.AmountMinor)
+		return
 	case !booked:
 		answer.Operation, answer.Outcome = schemas.PaymentOperationAuthorize, schemas.PaymentOutcomeAuthorized
 		d.hold(p, &answer)
@@ -194,8 +201,19 @@ func (d *decision) cancelled(p *schemas.PaymentState, m *schemas.PaymentReply) {
 	d.undone(p, &answer)
 }
 
-// undone books what was let go or given back: the whole of what stood.
+// undone books what was let go or given back, as what it was: the whole of what stood.
 func (d *decision) undone(p *schemas.PaymentState, m *schemas.PaymentReply) {
+	stood := held(p) + taken(p) // never both
+	if m.AmountMinor != stood {
+		d.doubt(p, m, stood)
+		return
+	}
+	if m.Outcome == schemas.PaymentOutcomeRefunded && taken(p) == 0 { // it had been taken, and nobody told us
+		answer := *m
+		answer.Operation = schemas.PaymentOperationCapture
+		d.take(p, &answer)
+		d.fact(p, &answer, schemas.PaymentOutcomeCaptured, answer.AmountMinor)
+	}
 	if taken(p) > 0 {
 		d.refund(p, m)
 		d.fact(p, m, schemas.PaymentOutcomeRefunded, m.AmountMinor)
