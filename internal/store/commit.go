@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -13,10 +14,12 @@ type Written struct {
 	Offset int64 // of its last record in the changelog; −1: it wrote none there
 }
 
-// Commit moves the overlays of a transaction that Kafka has committed into the store, all or nothing.
+// Commit moves the overlays of a transaction that Kafka has committed into the store, all or nothing: on an error they are as
+// they were.
 func (db *DB) Commit(parts []Written) error {
-	b := db.db.NewBatch()
-	defer b.Close()
+	if err := db.Fault(); err != nil {
+		return err
+	}
 	for _, w := range parts {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -26,23 +29,35 @@ func (db *DB) Commit(parts []Written) error {
 		if w.Offset < 0 && len(w.overlay) > 0 {
 			return fmt.Errorf("store: %s: %d rows without a changelog record", w.name, len(w.overlay))
 		}
-		if w.Offset < 0 {
-			w.known.forget()
-			continue
-		}
-		if err := w.drain(b, w.Offset); err != nil {
+		if err := w.writeFollowed(); err != nil { // stands, whatever becomes of the transaction
 			return err
 		}
 	}
-	if b.Empty() {
-		return nil
+	b := db.db.NewBatch()
+	defer b.Close()
+	for _, w := range parts {
+		if w.Offset < 0 {
+			continue
+		}
+		if err := errors.Join(w.write(b, w.overlay), w.writeOffset(b, w.Offset)); err != nil {
+			return db.check(err)
+		}
 	}
-	return db.check(b.Commit(pebble.NoSync))
+	if !b.Empty() {
+		if err := db.check(b.Commit(pebble.NoSync)); err != nil {
+			return err
+		}
+	}
+	for _, w := range parts {
+		w.known.forget()
+		clear(w.overlay)
+	}
+	return nil
 }
 
-// drain moves the overlay into the batch together with the offset that it stands for. The caller holds mu.
-func (p *Partition) drain(b *pebble.Batch, offset int64) error {
-	for key, value := range p.overlay {
+// write puts rows into the batch, and what they change in the index. The caller holds mu.
+func (p *Partition) write(b *pebble.Batch, rows map[string][]byte) error {
+	for key, value := range rows {
 		p.scratch = p.appendKey(p.scratch[:0], kindData, key)
 		var err error
 		if value == nil {
@@ -51,21 +66,20 @@ func (p *Partition) drain(b *pebble.Batch, offset int64) error {
 			err = b.Set(p.scratch, value, nil)
 		}
 		if err != nil {
-			return p.db.check(err)
+			return err
 		}
 		if p.deadline == nil {
 			continue
 		}
 		if err := p.index(b, key, value); err != nil {
-			return p.db.check(err)
+			return err
 		}
 	}
-	p.scratch = p.appendKey(p.scratch[:0], kindOffset, "")
-	if err := b.Set(p.scratch, binary.BigEndian.AppendUint64(nil, uint64(offset)), nil); err != nil {
-		return p.db.check(err)
-	}
-	clear(p.overlay)
-	p.known.forget()
-	p.followed = none
 	return nil
+}
+
+// writeOffset puts the offset that the partition's rows stand for into the batch. The caller holds mu.
+func (p *Partition) writeOffset(b *pebble.Batch, offset int64) error {
+	p.scratch = p.appendKey(p.scratch[:0], kindOffset, "")
+	return b.Set(p.scratch, binary.BigEndian.AppendUint64(nil, uint64(offset)), nil)
 }

@@ -92,12 +92,12 @@ func (p *Partition) DueBy(nowMS int64, limit int, skip func(Due) bool) (due []Du
 	}
 	stale := p.db.db.NewBatch()
 	defer stale.Close()
-	p.next = never
+	next := never
 	for ok := it.First(); ok; ok = it.Next() {
 		rest := it.Key()[len(first):]
 		d := Due{Key: string(rest[8:]), DeadlineMS: int64(binary.BigEndian.Uint64(rest))}
 		if d.DeadlineMS > nowMS || len(due) == limit {
-			p.next = d.DeadlineMS
+			next = d.DeadlineMS
 			break
 		}
 		if skip(d) {
@@ -120,5 +120,9 @@ func (p *Partition) DueBy(nowMS int64, limit int, skip func(Due) bool) (due []Du
 	if err := it.Close(); err != nil {
 		return nil, fmt.Errorf("store: %s: deadlines: %w", p.name, p.db.check(err))
 	}
-	return due, p.db.check(stale.Commit(pebble.NoSync))
+	if err := p.db.check(stale.Commit(pebble.NoSync)); err != nil {
+		return nil, err
+	}
+	p.next = next
+	return due, nil
 }

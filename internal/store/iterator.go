@@ -11,7 +11,7 @@ import (
 // Iterator goes over all committed rows, as of now.
 func (p *Partition) Iterator() (storage.Iterator, error) { return p.IteratorWithRange(nil, nil) }
 
-// IteratorWithRange goes over the committed rows from start up to, not including, limit; nil is no bound.
+// IteratorWithRange goes over the committed rows from start up to, not including, limit; an empty one is no bound.
 func (p *Partition) IteratorWithRange(start, limit []byte) (storage.Iterator, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -22,7 +22,7 @@ func (p *Partition) IteratorWithRange(start, limit []byte) (storage.Iterator, er
 		return nil, err
 	}
 	upper := append(append([]byte{}, p.prefix...), kindData+1)
-	if limit != nil {
+	if len(limit) > 0 {
 		upper = p.appendKey(nil, kindData, string(limit))
 	}
 	it, err := p.db.db.NewIter(&pebble.IterOptions{LowerBound: p.appendKey(nil, kindData, string(start)), UpperBound: upper})
@@ -75,7 +75,7 @@ func (i *iterator) Err() error {
 	if i.it == nil {
 		return i.err
 	}
-	return i.it.Error()
+	return i.p.db.check(i.it.Error())
 }
 
 func (i *iterator) Key() []byte {
@@ -94,7 +94,7 @@ func (i *iterator) Value() ([]byte, error) {
 		return nil, i.err
 	}
 	v, err := i.it.ValueAndErr()
-	return append([]byte{}, v...), err
+	return append([]byte{}, v...), i.p.db.check(err)
 }
 
 func (i *iterator) Release() {
@@ -113,7 +113,7 @@ func (i *iterator) end(why error) {
 	if i.it == nil {
 		return
 	}
-	i.err = i.it.Close()
+	i.err = i.p.db.check(i.it.Close())
 	if i.err == nil {
 		i.err = why
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -18,8 +19,8 @@ const followAtOnce = 1000
 // Partition is the state of one table partition. It implements goka's storage.Storage: any number of readers, one writer.
 //
 // Rows come in by two ways. A step writes Set and Delete, and the transaction's end moves them by DB.Commit; what
-// is not committed ends with Close. A follower of the changelog (recovery, standby) calls SetOffset after each row, and the partition writes them
-// by itself.
+// is not committed ends with Close. A follower of the changelog (recovery, standby) calls SetOffset after each row, and the
+// partition writes by itself what an offset stands for.
 type Partition struct {
 	db       *DB
 	prefix   []byte
@@ -28,9 +29,10 @@ type Partition struct {
 
 	mu       sync.RWMutex
 	closed   bool
-	overlay  map[string][]byte // not in Pebble yet; nil: deleted
+	overlay  map[string][]byte // rows of the open transaction, or one that its offset will follow; nil: deleted
+	behind   map[string][]byte // rows of the changelog up to followed, not in Pebble yet
+	followed int64             // none: no offset has come since the last write
 	known    known             // written while mu is held for reading
-	followed int64             // the overlay is the changelog up to here; none: it belongs to a transaction
 	next     int64             // no deadline in Pebble is earlier, in ms; 0: not known
 	scratch  []byte            // of the writer, under mu
 	iters    map[*iterator]struct{}
@@ -40,7 +42,7 @@ type Partition struct {
 // row's bytes the time in milliseconds at which the row wants to be woken. Only one Partition of a place may be open.
 func (db *DB) Partition(owner, topic string, partition int32, deadline func(value []byte) (ms int64, ok bool)) *Partition {
 	return &Partition{db: db, prefix: prefix(owner, topic, partition), name: fmt.Sprintf("%s/%d", topic, partition), deadline: deadline,
-		overlay: map[string][]byte{}, followed: none, closed: true, iters: map[*iterator]struct{}{}}
+		overlay: map[string][]byte{}, behind: map[string][]byte{}, followed: none, closed: true, iters: map[*iterator]struct{}{}}
 }
 
 // Open makes the partition ready. A closed one may be opened again.
@@ -59,15 +61,18 @@ func (p *Partition) Open() error {
 
 // Close drops what is not committed, and writes what was followed. Every later call answers ErrClosed; Close itself may come again.
 func (p *Partition) Close() error {
-	p.db.mu.Lock()
-	delete(p.db.partitions, p)
-	p.db.mu.Unlock()
+	p.db.mu.Lock() // to the end: a DB that closes must find each partition that still uses Pebble
+	defer p.db.mu.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return nil
 	}
-	err := p.writeFollowed()
+	delete(p.db.partitions, p)
+	var err error
+	if p.db.Fault() == nil { // which was told already
+		err = p.writeFollowed()
+	}
 	p.closed = true
 	p.drop()
 	for it := range p.iters {
@@ -93,7 +98,11 @@ func (p *Partition) Get(key string) ([]byte, error) {
 	if p.closed {
 		return nil, ErrClosed
 	}
-	if v, ok := p.overlay[key]; ok {
+	v, ok := p.overlay[key]
+	if !ok {
+		v, ok = p.behind[key]
+	}
+	if ok {
 		if v == nil {
 			return nil, nil
 		}
@@ -134,12 +143,7 @@ func (p *Partition) Set(key string, value []byte) error {
 
 // Delete puts the row's absence into the overlay. The empty key is no row: with it the follower of a changelog passes
 // transaction markers, for the sake of their offsets.
-func (p *Partition) Delete(key string) error {
-	if key == "" {
-		return nil
-	}
-	return p.put(key, nil)
-}
+func (p *Partition) Delete(key string) error { return p.put(key, nil) }
 
 func (p *Partition) put(key string, value []byte) error {
 	p.mu.Lock()
@@ -147,7 +151,9 @@ func (p *Partition) put(key string, value []byte) error {
 	if p.closed {
 		return ErrClosed
 	}
-	p.overlay[key] = value
+	if key != "" || value != nil {
+		p.overlay[key] = value
+	}
 	return nil
 }
 
@@ -175,15 +181,17 @@ func (p *Partition) GetOffset(def int64) (int64, error) {
 	return int64(binary.BigEndian.Uint64(v)), nil
 }
 
-// SetOffset says that the overlay is the changelog up to this offset.
+// SetOffset says that all rows so far are the changelog up to this offset.
 func (p *Partition) SetOffset(offset int64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
 		return ErrClosed
 	}
+	maps.Copy(p.behind, p.overlay)
+	clear(p.overlay)
 	p.followed = offset
-	if len(p.overlay) < followAtOnce {
+	if len(p.behind) < followAtOnce {
 		return nil
 	}
 	return p.writeFollowed()
@@ -211,15 +219,25 @@ func (p *Partition) writeFollowed() error {
 	if p.followed == none {
 		return nil
 	}
-	b := p.db.db.NewBatch()
-	defer b.Close()
-	if err := p.drain(b, p.followed); err != nil {
+	if err := p.db.Fault(); err != nil {
 		return err
 	}
-	return p.db.check(b.Commit(pebble.NoSync))
+	b := p.db.db.NewBatch()
+	defer b.Close()
+	if err := errors.Join(p.write(b, p.behind), p.writeOffset(b, p.followed)); err != nil {
+		return p.db.check(err)
+	}
+	if err := p.db.check(b.Commit(pebble.NoSync)); err != nil {
+		return err
+	}
+	clear(p.behind)
+	p.known.forget()
+	p.followed = none
+	return nil
 }
 
-// Reset forgets the partition: rows, index and offset. It may be called before Open.
+// Reset forgets the partition: rows, index and offset. It may be called before Open. It is durable when it returns: what was
+// wrong with the state might no longer be seen after a kill, once its changelog has grown.
 func (p *Partition) Reset() error {
 	p.db.mu.Lock()
 	defer p.db.mu.Unlock()
@@ -230,7 +248,10 @@ func (p *Partition) Reset() error {
 	defer p.mu.Unlock()
 	p.drop()
 	end := append(append([]byte{}, p.prefix...), kindEnd)
-	return p.db.check(p.db.db.DeleteRange(p.prefix, end, pebble.NoSync))
+	if err := p.db.db.DeleteRange(p.prefix, end, pebble.NoSync); err != nil {
+		return p.db.check(err)
+	}
+	return p.db.check(p.db.db.Flush())
 }
 
 // StoredOffset is GetOffset of a partition that is not open.
@@ -244,6 +265,7 @@ func (p *Partition) StoredOffset() (offset int64, ok bool, err error) {
 
 func (p *Partition) drop() {
 	clear(p.overlay)
+	clear(p.behind)
 	p.known.forget()
 	p.followed, p.next = none, 0
 }

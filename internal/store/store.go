@@ -13,12 +13,14 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // ErrClosed is the answer to every call after Close.
@@ -30,7 +32,9 @@ type Options struct {
 	MemTableBytes uint64        // one memtable; default 32 MiB, and at most three exist
 	FlushEvery    time.Duration // bounds what a kill makes the next start read again from the changelog; default 30 s
 	Log           *slog.Logger
-	OnFault       func(error) // the disk is full or the files are damaged; called once, from any goroutine
+	OnFault       func(error) // the disk is full or the files are damaged; called once, from any goroutine, and may not wait for the DB
+
+	fs vfs.FS // of tests
 }
 
 // DB is the state of a process.
@@ -112,17 +116,40 @@ func (db *DB) open() (err error) {
 		}
 	}
 	db.db, err = pebble.Open(data, db.pebbleOptions())
-	if err == nil || !damaged(err) {
-		return err
+	if err == nil || refused(err) {
+		return oneLine(err)
 	}
 	if err := db.setAside(data, err); err != nil {
 		return err
 	}
 	db.db, err = pebble.Open(data, db.pebbleOptions())
-	return err
+	return oneLine(err)
 }
 
-// damaged tells wrong or missing files from a disk that refuses.
+// refused tells a disk that refuses from wrong or missing files, of which Pebble does not mark all as corruption.
+func refused(err error) bool {
+	var errno syscall.Errno
+	return errors.As(err, &errno) && errno != syscall.ENOENT
+}
+
+// line is an error of Pebble without the lines that follow its first: they tell nothing.
+type line struct{ error }
+
+func (l line) Error() string {
+	first, _, _ := strings.Cut(l.error.Error(), "\n")
+	return first
+}
+
+func (l line) Unwrap() error { return l.error }
+
+func oneLine(err error) error {
+	if err == nil {
+		return nil
+	}
+	return line{err}
+}
+
+// damaged tells that files in use are wrong or missing.
 func damaged(err error) bool {
 	return pebble.IsCorruptionError(err) || errors.Is(err, fs.ErrNotExist)
 }
@@ -138,15 +165,18 @@ func (db *DB) setAside(data string, why error) error {
 
 func (db *DB) pebbleOptions() *pebble.Options {
 	o := &pebble.Options{
+		FS:                          db.opt.fs,
 		DisableWAL:                  true,
 		CacheSize:                   db.opt.CacheBytes,
 		MemTableSize:                db.opt.MemTableBytes,
 		MemTableStopWritesThreshold: 3,
-		L0CompactionThreshold:       4,
+		L0CompactionThreshold:       8,
+		LBaseMaxBytes:               16 * int64(db.opt.MemTableBytes), // with these two what was flushed is written fewer times over than with
 		FormatMajorVersion:          pebble.FormatNewest,
 		Logger:                      pebbleLog{db},
 		EventListener:               &pebble.EventListener{BackgroundError: db.failed, DataCorruption: func(i pebble.DataCorruptionInfo) { db.failed(i.Details) }},
 	}
+	o.TargetFileSizes[0] = int64(db.opt.MemTableBytes) / 2 // the defaults, which are made for far smaller memtables
 	// New keys are looked up as often as known ones: without filters each would read every level.
 	o.Levels[0].FilterPolicy = bloom.FilterPolicy(10)
 	o.Levels[0].EnsureL0Defaults()
@@ -161,7 +191,7 @@ func (db *DB) failed(err error) {
 	db.faultMu.Lock()
 	first := db.fault == nil
 	if first {
-		db.fault = fmt.Errorf("store in %s: %w", db.dir, err)
+		db.fault = fmt.Errorf("store in %s: %w", db.dir, oneLine(err))
 	}
 	fault := db.fault
 	db.faultMu.Unlock()
@@ -179,7 +209,7 @@ func (db *DB) failed(err error) {
 	}
 }
 
-// Fault is why the store can no longer be trusted to take writes, nil while it can.
+// Fault is why the store takes no more writes, nil while it does: Pebble would let them wait until its disk takes them.
 func (db *DB) Fault() error {
 	db.faultMu.Lock()
 	defer db.faultMu.Unlock()
@@ -191,7 +221,7 @@ func (db *DB) check(err error) error {
 	if err != nil {
 		db.failed(err)
 	}
-	return err
+	return oneLine(err)
 }
 
 func (db *DB) flushLoop() {
