@@ -59,6 +59,14 @@ func killRow(n int32, i int64) (key string, row []byte) {
 	return key, wakes(i+1, strings.Repeat("x", int(i%3000)))
 }
 
+// stop ends the child for an error that is none of the disk's; the end after a fault is the store's to make.
+func stop(db *DB, err error) {
+	if db.Fault() != nil {
+		select {}
+	}
+	panic(err)
+}
+
 // commitForever goes on from the offset it finds, in all partitions at once; one follows its changelog instead.
 func commitForever(db *DB) {
 	var parts [killParts + 1]*Partition
@@ -89,7 +97,7 @@ func commitForever(db *DB) {
 			err = p.Set(key, row)
 		}
 		if err != nil {
-			panic(err)
+			stop(db, err)
 		}
 	}
 	for at++; ; at++ {
@@ -99,12 +107,12 @@ func commitForever(db *DB) {
 			written = append(written, Written{parts[n], at})
 		}
 		if err := db.Commit(written); err != nil {
-			panic(err)
+			stop(db, err)
 		}
 		followed++
 		put(parts[killParts], killParts, followed)
 		if err := parts[killParts].SetOffset(followed); err != nil {
-			panic(err)
+			stop(db, err)
 		}
 	}
 }

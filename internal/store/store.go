@@ -236,6 +236,9 @@ func (db *DB) flushLoop() {
 			for _, p := range db.all() {
 				p.flushFollowed()
 			}
+			if db.Fault() != nil { // Pebble would wait for room on the disk, and Close for this loop
+				return
+			}
 			if _, err := db.db.AsyncFlush(); err != nil {
 				db.failed(err)
 			}
