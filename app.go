@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -61,7 +60,8 @@ type app struct {
 	metrics  *prometheus.Registry
 	parts    []part // in order of start
 	closers  []func() error
-	fault    chan error // what no part can go on without
+	fault    chan error  // what no part can go on without
+	late     *time.Timer // ends the process when its stop takes too long
 }
 
 // serve runs the roles until the run's context ends or a part fails. When orders can flow it prints the ready line and calls then, if there is one, whose end
@@ -70,7 +70,15 @@ func serve(r *run, conf Config, roles []string, then func(context.Context, *app)
 	a := &app{run: r, conf: conf, roles: roles, metrics: prometheus.NewRegistry(), fault: make(chan error, 1)}
 	defer func() {
 		for _, c := range slices.Backward(a.closers) {
-			err = errors.Join(err, c())
+			switch e := c(); {
+			case err == nil:
+				err = e
+			case e != nil: // mostly of the same cause, and one line is enough for who reads it
+				a.log.Warn("closing after a failure", "error", e)
+			}
+		}
+		if a.late != nil {
+			a.late.Stop()
 		}
 	}()
 	for _, build := range []func() error{a.checkHTTP, a.openCluster, a.openTopics, a.openSandbox, a.openGroups, a.openGateways, a.openHTTP} {
@@ -273,11 +281,13 @@ func (a *app) runParts(then func(context.Context, *app) error) error {
 	case err = <-afterwards:
 	}
 	cancel()
-	late := time.AfterFunc(stopWithin, func() {
+	a.late = time.AfterFunc(stopWithin, func() {
 		a.log.Error("the stop took too long; the next start finds the rest in the log", "limit", stopWithin.String())
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "oms: %v\n", err)
+		}
 		os.Exit(1)
 	})
-	defer late.Stop()
 	for _, stop := range slices.Backward(stops) {
 		stop()
 	}

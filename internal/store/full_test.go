@@ -80,6 +80,33 @@ func TestAFullDiskIsToldOnceAndTheStateBeforeItStands(t *testing.T) {
 	wantDue(t, p, 9, "a@1")
 }
 
+func TestADiskThatIsFullOnlyAtTheEndDoesNotKeepTheStoreFromClosing(t *testing.T) {
+	told := newFaults()
+	var disk fullDisk
+	opt := small()
+	opt.fs, opt.OnFault = disk.fs(vfs.Default, ".sst"), told.add
+	db := openIn(t, t.TempDir(), opt)
+	p, q := partition(t, db, "g", "t", 0), partition(t, db, "g", "t", 1)
+	must(t, p.Set("a", wakes(1, "")), db.Commit([]Written{{p, 1}}))
+	disk.now.Store(true)
+	for range 2 {
+		if err := q.Reset(); err == nil || !strings.Contains(err.Error(), "no space left on device") {
+			t.Errorf("Reset answers %v", err)
+		}
+	}
+	must(t, db.Close()) // the fault was told
+	eventually(t, "the word of the fault", func() bool { return len(told.all()) == 1 })
+
+	disk.now.Store(false)
+	db = openIn(t, t.TempDir(), opt)
+	p = partition(t, db, "g", "t", 0)
+	must(t, p.Set("a", wakes(1, "")), db.Commit([]Written{{p, 1}}))
+	disk.now.Store(true)
+	if err := db.Close(); err == nil || !strings.Contains(err.Error(), "no space left on device") {
+		t.Errorf("Close answers %v", err)
+	}
+}
+
 // Pebble asks to end the process when its list of files cannot be written; the data stands as it was before.
 func TestAListOfFilesThatCannotBeWrittenEndsTheProcessWithAWord(t *testing.T) {
 	dir := t.TempDir()

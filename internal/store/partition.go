@@ -251,7 +251,7 @@ func (p *Partition) Reset() error {
 	if err := p.db.db.DeleteRange(p.prefix, end, pebble.NoSync); err != nil {
 		return p.db.check(err)
 	}
-	return p.db.check(p.db.db.Flush())
+	return p.db.flush()
 }
 
 // StoredOffset is GetOffset of a partition that is not open.

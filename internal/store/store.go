@@ -45,8 +45,9 @@ type DB struct {
 	lock *os.File
 	log  *slog.Logger
 
-	stop chan struct{}
-	done chan struct{}
+	stop   chan struct{}
+	done   chan struct{}
+	broken chan struct{} // closed with the first fault
 
 	mu         sync.Mutex // before a Partition's mu
 	closed     bool
@@ -85,7 +86,7 @@ func Open(dir string, opt Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	db := &DB{dir: dir, opt: opt, lock: lock, log: opt.Log, stop: make(chan struct{}), done: make(chan struct{}), partitions: map[*Partition]struct{}{}}
+	db := &DB{dir: dir, opt: opt, lock: lock, log: opt.Log, stop: make(chan struct{}), done: make(chan struct{}), broken: make(chan struct{}), partitions: map[*Partition]struct{}{}}
 	if err := db.open(); err != nil {
 		return nil, errors.Join(fmt.Errorf("store in %s: %w", dir, err), lock.Close())
 	}
@@ -192,6 +193,7 @@ func (db *DB) failed(err error) {
 	first := db.fault == nil
 	if first {
 		db.fault = fmt.Errorf("store in %s: %w", db.dir, oneLine(err))
+		close(db.broken)
 	}
 	fault := db.fault
 	db.faultMu.Unlock()
@@ -246,6 +248,23 @@ func (db *DB) flushLoop() {
 	}
 }
 
+// flush makes durable what is written. Pebble's own Flush would wait until a full disk has room.
+func (db *DB) flush() error {
+	if err := db.Fault(); err != nil {
+		return err
+	}
+	flushed, err := db.db.AsyncFlush()
+	if err != nil {
+		return db.check(err)
+	}
+	select {
+	case <-flushed:
+		return nil
+	case <-db.broken:
+		return db.Fault()
+	}
+}
+
 func (db *DB) all() []*Partition {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -272,7 +291,7 @@ func (db *DB) Close() error {
 		errs = append(errs, p.Close())
 	}
 	if db.Fault() == nil {
-		errs = append(errs, db.db.Flush())
+		errs = append(errs, db.flush())
 	}
 	return errors.Join(append(errs, db.db.Close(), db.lock.Close())...)
 }
