@@ -151,8 +151,13 @@ func (s *session) begin() error {
 	return nil
 }
 
-// withOffsets ends a transaction that also commits the offsets of what was polled.
-func (s *session) withOffsets() (bool, error) { return s.c.End(context.Background(), kgo.TryCommit) }
+// withOffsets ends a transaction that also commits the offsets of what was polled. End asks for a heartbeat first, but a client
+// that finds itself thrown out of its group beats no more: before it says so it waits for AllowRebalance, and the two would
+// wait for each other for ever.
+func (s *session) withOffsets() (bool, error) {
+	defer time.AfterFunc(2*heartbeatInterval, s.c.AllowRebalance).Stop()
+	return s.c.End(context.Background(), kgo.TryCommit)
+}
 
 // withoutOffsets ends one that has read nothing. (A GroupTransactSession would take the absent answer about offsets for that
 // of an old broker, and wait half a second.)
