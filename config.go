@@ -94,6 +94,9 @@ type EngineConfig struct {
 	CacheBytes int64 `koanf:"cache_bytes" doc:"cache of the state store, its memtables of up to 96 MiB included"`
 }
 
+// year bounds what an order may wait for: the machines refuse terms of more than 366 days.
+const year = 365 * 24 * time.Hour
+
 func defaults() Config {
 	c := Config{Data: "data", HTTP: "127.0.0.1:8080", Instance: "oms-0", Log: "info"}
 	c.Kafka.Listen = "127.0.0.1:0"
@@ -213,11 +216,11 @@ func (c Config) check() (faults []error) {
 	rule(c.Kafka.Partitions >= 0 && c.Kafka.Partitions <= 1000, "kafka.partitions", c.Kafka.Partitions, "0 to 1000")
 	rule(c.Kafka.Replication >= 0 && c.Kafka.Replication <= 7, "kafka.replication", c.Kafka.Replication, "0 to 7")
 	rule(slices.Contains([]string{"", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}, c.Kafka.SASL.Mechanism), "kafka.sasl.mechanism", c.Kafka.SASL.Mechanism, "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
-	rule(c.Orders.DecisionTimeout >= time.Second, "orders.decision_timeout", c.Orders.DecisionTimeout, "1s or more")
-	rule(c.Orders.CancelTimeout >= time.Second, "orders.cancel_timeout", c.Orders.CancelTimeout, "1s or more")
+	rule(c.Orders.DecisionTimeout >= time.Second && c.Orders.DecisionTimeout <= year, "orders.decision_timeout", c.Orders.DecisionTimeout, "1s to 8760h, a year")
+	rule(c.Orders.CancelTimeout >= time.Second && c.Orders.CancelTimeout <= year, "orders.cancel_timeout", c.Orders.CancelTimeout, "1s to 8760h, a year")
 	rule(c.Orders.MaxTotalMinor >= 0, "orders.max_total_minor", c.Orders.MaxTotalMinor, "0 or more")
 	rule(c.Payments.Tries >= 1 && c.Payments.Tries <= 10, "payments.tries", c.Payments.Tries, "1 to 10")
-	rule(c.Payments.Timeout >= time.Second, "payments.timeout", c.Payments.Timeout, "1s or more")
+	rule(c.Payments.Timeout >= time.Second && c.Payments.Timeout <= year, "payments.timeout", c.Payments.Timeout, "1s to 8760h, a year")
 	rule(c.Payments.Sandbox.DeclinePercent >= 0 && c.Payments.Sandbox.DeclinePercent <= 100, "payments.sandbox.decline_percent", c.Payments.Sandbox.DeclinePercent, "0 to 100")
 	rule(c.Engine.MaxBatch >= 1 && c.Engine.MaxBatch <= 100_000, "engine.max_batch", c.Engine.MaxBatch, "1 to 100000")
 	rule(c.Engine.CacheBytes >= 1<<20, "engine.cache_bytes", c.Engine.CacheBytes, "1 MiB or more")

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"oms/internal/kafka"
 	"oms/topics"
 )
 
@@ -77,7 +78,7 @@ func TestEveryFaultOfTheConfigurationIsNamedAtOnce(t *testing.T) {
 	if err == nil {
 		t.Fatal("a bad configuration was taken")
 	}
-	for _, want := range []string{"htpp: no such setting", "log: loud: want debug, info, warn or error", "orders.decision_timeout: 1ms: want 1s or more", "OMS_NONSENSE: no such setting", "payments.tries: 0: want 1 to 10",
+	for _, want := range []string{"htpp: no such setting", "log: loud: want debug, info, warn or error", "orders.decision_timeout: 1ms: want 1s to 8760h, a year", "OMS_NONSENSE: no such setting", "payments.tries: 0: want 1 to 10",
 		"orders.cancel_timeout: soon: want a duration", "engine.max_batch: many: want a whole number", "http: localhost: want HOST:PORT"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not say %q:\n%v", want, err)
@@ -85,5 +86,17 @@ func TestEveryFaultOfTheConfigurationIsNamedAtOnce(t *testing.T) {
 	}
 	if lines := strings.Split(err.Error(), "\n"); len(lines) != 8 {
 		t.Errorf("8 faults are said in %d lines:\n%v", len(lines), err)
+	}
+}
+
+func TestKeysOutliveAPowerLossWhereTheLogDoes(t *testing.T) {
+	for _, c := range []struct{ embedded, fsync, want bool }{{false, false, true}, {false, true, true}, {true, false, false}, {true, true, true}} {
+		a := &app{}
+		if a.conf.Kafka.Fsync = c.fsync; c.embedded {
+			a.embedded = new(kafka.Embedded)
+		}
+		if a.syncKeys() != c.want {
+			t.Errorf("embedded %v, fsync %v: synced is %v", c.embedded, c.fsync, !c.want)
+		}
 	}
 }

@@ -88,13 +88,16 @@ func (a *app) openHTTP() error {
 	return nil
 }
 
+// syncKeys: a key must outlive what is sealed under it. A cluster keeps its log through a power loss here; the embedded broker does as it is set.
+func (a *app) syncKeys() bool { return a.embedded == nil || a.conf.Kafka.Fsync }
+
 // openRooms opens the views, and ingest with the role.
 func (a *app) openRooms() (*views.Views, error) {
 	secret, err := seal.Secret(filepath.Join(a.conf.Data, "keys", "secret"))
 	if err != nil {
 		return nil, err
 	}
-	keys, err := seal.Open(seal.Config{Dir: filepath.Join(a.conf.Data, "keys"), Sync: a.conf.Kafka.Fsync})
+	keys, err := seal.Open(seal.Config{Dir: filepath.Join(a.conf.Data, "keys"), Sync: a.syncKeys()})
 	if err != nil {
 		return nil, err
 	}

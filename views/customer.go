@@ -19,7 +19,7 @@ type profile struct {
 	Address json.RawMessage `json:"address"`
 }
 
-// customerBody is a customer as it and the staff see it. Of an erased one the profile is null.
+// customerBody is a customer as it and the staff see it. Of an erased one, or one whose key is lost, the profile is null.
 type customerBody struct {
 	CustomerID string `json:"customer_id"`
 	profile
@@ -61,6 +61,7 @@ func (v *Views) customerDocument(row *schemas.CustomerRow) (web.Document, error)
 		switch {
 		case errors.Is(err, seal.ErrErased):
 			body.Erased = true
+		case v.lostKey(err):
 		case err != nil:
 			return web.Document{}, fmt.Errorf("views: opening the profile of %s: %w", row.CustomerID, err)
 		default:

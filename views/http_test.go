@@ -69,6 +69,28 @@ func TestAnErasedSubjectIsNull(t *testing.T) {
 	}
 }
 
+func TestDataWhoseKeyIsLostIsNullAndCounted(t *testing.T) {
+	s := openShop(t)
+	base := s.serve()
+	order := orderRow("ord_1", 1, 1000, schemas.OrderStatusPending)
+	order.Order.ShippingAddress, order.Order.BillingAddress = []byte("lost"), []byte(`{"city":"Oslo"}`)
+	s.say(order, &schemas.CustomerRow{Row: schemas.Row{Tenant: shopTenant, Version: 1}, CustomerID: "cus_1", Profile: []byte("lost"), RegisteredAtMS: 1000})
+	for range 2 {
+		res, body := get(t, base+"/api/orders/ord_1?min_version=1")
+		o := parsed(t, body)
+		if address, there := o["shipping_address"]; res.StatusCode != http.StatusOK || !there || address != nil || o["billing_address"] == nil {
+			t.Errorf("%d, order: %s", res.StatusCode, body)
+		}
+	}
+	res, body := get(t, base+"/api/customers/cus_1?min_version=1")
+	if c := parsed(t, body); res.StatusCode != http.StatusOK || c["email"] != nil || c["erased"] != false {
+		t.Errorf("%d, customer: %s", res.StatusCode, body)
+	}
+	if n := s.metric("views_lost_keys_total"); n != 3 {
+		t.Errorf("%v lost keys are counted, want 3", n)
+	}
+}
+
 func TestWhatBelongsToOthersIsNotThere(t *testing.T) {
 	s := openShop(t)
 	base := s.serve()

@@ -7,9 +7,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics of the follower. They count also where nobody registers them.
+// metrics of the follower, and of answers that lack something. They count also where nobody registers them.
 type metrics struct {
 	records, unreadable prometheus.Counter
+	lostKeys            prometheus.Counter
 	commits             prometheus.Histogram
 	streams             prometheus.Gauge
 }
@@ -17,6 +18,7 @@ type metrics struct {
 func (m *metrics) register(to prometheus.Registerer, v *Views) {
 	m.records = prometheus.NewCounter(prometheus.CounterOpts{Name: "views_records_total", Help: "Records taken up from the topics."})
 	m.unreadable = prometheus.NewCounter(prometheus.CounterOpts{Name: "views_unreadable_records_total", Help: "Records that this version cannot read."})
+	m.lostKeys = prometheus.NewCounter(prometheus.CounterOpts{Name: "views_lost_keys_total", Help: "Answers in which personal data is null because its key is lost."})
 	m.commits = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "views_commit_seconds", Help: "Time to fold a fetch and write it.", Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 14)})
 	m.streams = prometheus.NewGauge(prometheus.GaugeOpts{Name: "views_streams", Help: "Event streams that are open."})
 	if to == nil {
@@ -31,7 +33,7 @@ func (m *metrics) register(to prometheus.Registerer, v *Views) {
 		}
 		return float64(n)
 	})
-	to.MustRegister(m.records, m.unreadable, m.commits, m.streams, lag)
+	to.MustRegister(m.records, m.unreadable, m.lostKeys, m.commits, m.streams, lag)
 }
 
 func (m *metrics) committed(records int, took time.Duration) {

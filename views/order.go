@@ -30,7 +30,7 @@ type orderBody struct {
 	FillPolicy        string            `json:"fill_policy"`
 	ClientReference   string            `json:"client_reference,omitempty"`
 	Metadata          map[string]string `json:"metadata,omitempty"`
-	ShippingAddress   json.RawMessage   `json:"shipping_address,omitempty"` // null: erased
+	ShippingAddress   json.RawMessage   `json:"shipping_address,omitempty"` // null: erased, or its key is lost
 	BillingAddress    json.RawMessage   `json:"billing_address,omitempty"`
 }
 
@@ -78,13 +78,25 @@ func timestamp(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-0
 
 var null = json.RawMessage("null")
 
-// unseal opens sealed JSON; null when its subject was erased, nothing when there was nothing.
+// lostKey tells whether data stays closed because its key is lost. The rest of the row is still good, so it is no fault of the question.
+func (v *Views) lostKey(err error) bool {
+	if !errors.Is(err, seal.ErrLost) {
+		return false
+	}
+	v.metrics.lostKeys.Inc()
+	v.lost.Do(func() {
+		v.log.Error("views: personal data is answered as null, since its key is lost; the metric views_lost_keys_total counts on", "error", err)
+	})
+	return true
+}
+
+// unseal opens sealed JSON; null when its subject was erased or its key is lost, nothing when there was nothing.
 func (v *Views) unseal(sealed []byte) (json.RawMessage, error) {
 	if len(sealed) == 0 {
 		return nil, nil
 	}
 	plain, err := v.cfg.Unseal.Open(sealed)
-	if errors.Is(err, seal.ErrErased) {
+	if errors.Is(err, seal.ErrErased) || v.lostKey(err) {
 		return null, nil
 	}
 	if err == nil && !json.Valid(plain) {

@@ -31,7 +31,7 @@ type Config struct {
 	Metrics prometheus.Registerer // nil: none
 }
 
-// Opener opens what ingest sealed. seal.ErrErased says that the data's subject was erased.
+// Opener opens what ingest sealed. seal.ErrErased says that the data's subject was erased, seal.ErrLost that its key is gone without anybody's wish.
 type Opener interface {
 	Open(sealed []byte) ([]byte, error)
 }
@@ -50,6 +50,7 @@ type Views struct {
 	ready      atomic.Bool
 	stop       chan struct{} // closed by Close: ends streams and waits
 	stopping   sync.Once
+	lost       sync.Once // logs the first lost key; the metric counts on
 }
 
 // ErrClosed is the answer after Close.

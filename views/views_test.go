@@ -3,6 +3,7 @@ package views
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -116,6 +117,9 @@ type plainText struct{}
 func (plainText) Open(sealed []byte) ([]byte, error) {
 	if string(sealed) == "erased" {
 		return nil, seal.ErrErased
+	}
+	if string(sealed) == "lost" {
+		return nil, fmt.Errorf("%w: where it was", seal.ErrLost)
 	}
 	return sealed, nil
 }

@@ -24,6 +24,9 @@ import (
 // ErrErased is the answer about data whose subject was erased.
 var ErrErased = errors.New("seal: the key of this data is destroyed")
 
+// ErrLost is the answer about data whose key is not where it was put, or no longer whole: a disk lost it, or its directory was left behind.
+var ErrLost = errors.New("seal: the key of this data is lost")
+
 // Config of the keys.
 type Config struct {
 	Dir    string // of the segments; created when missing
@@ -125,7 +128,7 @@ func (k *Keys) Seal(subject string, plaintext []byte) ([]byte, error) {
 	return gcm.Seal(out, out[headBytes:], plaintext, out[:headBytes]), nil
 }
 
-// Open what was sealed. It answers ErrErased once the key is destroyed.
+// Open what was sealed. It answers ErrErased once the key is destroyed, and an error that is ErrLost when it was lost.
 func (k *Keys) Open(sealed []byte) ([]byte, error) {
 	if len(sealed) < headBytes+nonceBytes || sealed[0] != sealVersion {
 		return nil, fmt.Errorf("seal: %d bytes that were not sealed here", len(sealed))

@@ -77,6 +77,28 @@ func TestAnErasedSubjectIsClosedForEverybody(t *testing.T) {
 	}
 }
 
+func TestALostKeyIsToldFromAnErasedOne(t *testing.T) {
+	for name, lose := range map[string]func(path string) error{
+		"no file":     os.Remove,
+		"no slot":     func(path string) error { return os.Truncate(path, 0) },
+		"half a slot": func(path string) error { return os.Truncate(path, slotBytes/2) },
+		"zeros":       func(path string) error { return os.WriteFile(path, make([]byte, slotBytes), 0o600) },
+		"half of it zeros": func(path string) error {
+			return errors.Join(os.Truncate(path, slotBytes/2), os.Truncate(path, slotBytes))
+		},
+	} {
+		dir := t.TempDir()
+		k := open(t, Config{Dir: dir})
+		b := sealed(t, k, "a", "text")
+		if err := lose(k.path(placeIn(b).segment)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := k.Open(b); !errors.Is(err, ErrLost) || errors.Is(err, ErrErased) {
+			t.Errorf("%s: %v, want ErrLost", name, err)
+		}
+	}
+}
+
 func TestNothingOfAKeyIsLeftAfterItsErasure(t *testing.T) {
 	dir := t.TempDir()
 	k := open(t, Config{Dir: dir})

@@ -49,13 +49,13 @@ func (k *Keys) decode(slot []byte, at place) ([]byte, error) {
 		return nil, ErrErased
 	case stateKey:
 	default:
-		return nil, fmt.Errorf("seal: %s was never written", at)
+		return nil, fmt.Errorf("%w: %s was never written", ErrLost, at)
 	}
 	var t tag
 	rest := slot[1+copy(t[:], slot[1:]):]
 	key, err := k.wrap.Open(nil, rest[:nonceBytes], rest[nonceBytes:nonceBytes+wrappedBytes], bound(at, t))
 	if err != nil {
-		return nil, fmt.Errorf("seal: %s is damaged, or another master key sealed it: %w", at, err)
+		return nil, fmt.Errorf("%w: %s is damaged, or another master key sealed it: %w", ErrLost, at, err)
 	}
 	return key, nil
 }
@@ -75,7 +75,7 @@ func (k *Keys) read(at place) ([]byte, error) {
 	}
 	var slot [slotBytes]byte
 	if _, err := f.ReadAt(slot[:], int64(at.slot)*slotBytes); errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("seal: %s was never written", at)
+		return nil, fmt.Errorf("%w: %s was never written", ErrLost, at)
 	} else if err != nil {
 		return nil, fmt.Errorf("seal: %s: %w", at, err)
 	}
@@ -95,6 +95,9 @@ func (k *Keys) file(id segmentID) (*os.File, error) {
 		return f, nil
 	}
 	f, err := os.Open(k.path(id))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%w: there is no segment %s", ErrLost, id)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("seal: segment of a key: %w", err)
 	}
