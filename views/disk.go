@@ -8,8 +8,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -64,7 +64,7 @@ func openDisk(dir string, log *slog.Logger) (*disk, error) {
 		}
 	}
 	db, err := pebble.Open(data, d.options())
-	if damaged(err) {
+	if err != nil && !refused(err) {
 		if err := d.setAside(data, err); err != nil {
 			return nil, err
 		}
@@ -77,9 +77,10 @@ func openDisk(dir string, log *slog.Logger) (*disk, error) {
 	return d, nil
 }
 
-// damaged tells wrong or missing files from a disk that refuses. Pebble does not mark a table of another length than its manifest says as corruption.
-func damaged(err error) bool {
-	return err != nil && (pebble.IsCorruptionError(err) || errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), "object size mismatch"))
+// refused tells a disk that refuses from wrong or missing files, of which Pebble does not mark all as corruption.
+func refused(err error) bool {
+	var errno syscall.Errno
+	return errors.As(err, &errno) && errno != syscall.ENOENT
 }
 
 func (d *disk) setAside(data string, why error) error {
@@ -123,7 +124,7 @@ func (d *disk) failed(err error) error {
 		return d.faulted
 	}
 	d.faulted = fmt.Errorf("views in %s: %w", d.dir, err)
-	if damaged(err) {
+	if pebble.IsCorruptionError(err) || errors.Is(err, fs.ErrNotExist) {
 		if err := os.WriteFile(filepath.Join(d.dir, damageName), []byte(err.Error()+"\n"), 0o640); err != nil {
 			d.log.Error("views: the damage could not be marked", "error", err)
 		}
@@ -247,9 +248,23 @@ func (d *disk) close() error {
 	d.closed = true
 	var err error
 	if d.fault() == nil {
-		err = d.db.Flush()
+		err = d.flush(d.db)
 	}
 	return errors.Join(err, d.db.Close())
+}
+
+// flush makes durable what is written. Pebble's own Flush would wait until a full disk has room.
+func (d *disk) flush(db *pebble.DB) error {
+	flushed, err := db.AsyncFlush()
+	if err != nil {
+		return err
+	}
+	select {
+	case <-flushed:
+		return nil
+	case <-d.broken:
+		return d.fault()
+	}
 }
 
 // diskLog is Pebble's logger.

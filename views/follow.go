@@ -117,7 +117,8 @@ func (v *Views) forget(s source, partition int32) error {
 			b.DeleteRange(rows, above(rows), nil),
 			b.DeleteRange(facts, above(facts), nil),
 			b.Delete(shelf(nil, kindPosition, s, partition), nil),
-			b.Commit(pebble.NoSync))
+			b.Commit(pebble.NoSync),
+			v.disk.flush(db)) // in memory alone a kill would bring the rows back, under a position that the log may have reached again
 	})
 }
 
