@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strconv"
 
@@ -73,9 +72,7 @@ func (s *Server) placeOrders(c *fiber.Ctx) error {
 	answers := make([]itemAnswer, len(batch.Orders))
 	flights := make([]*flight, len(batch.Orders))
 	for i, item := range batch.Orders {
-		if flights[i], answers[i], err = s.startItem(who, item, "/orders/"+strconv.Itoa(i)); err != nil {
-			return err
-		}
+		flights[i], answers[i] = s.startItem(who, item, "/orders/"+strconv.Itoa(i))
 	}
 	for i, f := range flights {
 		if f == nil {
@@ -83,7 +80,7 @@ func (s *Server) placeOrders(c *fiber.Ctx) error {
 		}
 		r, err := f.finish(who.prefer)
 		if err != nil {
-			return err
+			r.problem = s.fault(err)
 		}
 		answers[i].settle(f.cmd, r)
 	}
@@ -97,28 +94,32 @@ func (s *Server) placeOrders(c *fiber.Ctx) error {
 	return c.Send(out)
 }
 
+// fault is a failure of ours as one item's answer: the orders beside it may be in the log, and their clients must hear so.
+func (s *Server) fault(err error) *web.Problem {
+	p := web.ProblemOf(err)
+	if p.Code == web.CodeInternal {
+		s.cfg.Log.Error("an order of a batch failed", "error", err)
+	}
+	return p
+}
+
 // startItem sends one order; a nil flight means that the answer stands already.
-func (s *Server) startItem(who caller, raw []byte, pointer string) (*flight, itemAnswer, error) {
+func (s *Server) startItem(who caller, raw []byte, pointer string) (*flight, itemAnswer) {
 	var item itemBody
 	if p := parse(raw, &item, pointer); p != nil {
-		return nil, refused(p), nil
+		return nil, itemAnswer{Status: p.Status, Problem: p}
 	}
 	who.key = unique("key_")
 	if item.IdempotencyKey != nil {
 		who.key = *item.IdempotencyKey
 	}
 	cmd, err := s.placing(who, &item.orderBody, pointer)
-	var p *web.Problem
-	if errors.As(err, &p) {
-		return nil, refused(p), nil
-	}
 	if err != nil {
-		return nil, itemAnswer{}, err
+		p := s.fault(err)
+		return nil, itemAnswer{Status: p.Status, IdempotencyKey: who.key, Problem: p}
 	}
-	return s.send(cmd, who.trace), itemAnswer{}, nil
+	return s.send(cmd, who.trace), itemAnswer{}
 }
-
-func refused(p *web.Problem) itemAnswer { return itemAnswer{Status: p.Status, Problem: p} }
 
 func (a *itemAnswer) settle(cmd *command, r reply) {
 	a.IdempotencyKey = cmd.key

@@ -81,7 +81,7 @@ func (s *Server) changing(c *fiber.Ctx, scope string, b body) (o change, err err
 	if !o.who.Staff { // whose order it is, only its row knows; nobody but the staff gets past here until commands carry an owner to compare
 		return o, web.NotFound("order")
 	}
-	o.head = schemas.Command{CommandID: s.commandID(o.who), Tenant: o.who.Tenant, Principal: o.who.Subject}
+	o.head = schemas.Command{CommandID: s.commandID(o.who, o.id), Tenant: o.who.Tenant, Principal: o.who.Subject}
 	fingerprint, err := s.fingerprint(o.who.place, b)
 	o.cmd = &command{id: o.head.CommandID, fingerprint: fingerprint, family: "order", created: http.StatusOK, key: o.who.key, pending: orderPending(o.id), show: s.orderShown(o.who, o.id)}
 	return o, err

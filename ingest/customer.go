@@ -92,9 +92,10 @@ func (s *Server) registerCustomer(c *fiber.Ctx) error {
 		return err
 	}
 	m := &schemas.RegisterCustomer{
-		Command: schemas.Command{CommandID: s.commandID(who), Tenant: who.Tenant, Principal: who.Subject},
+		Command: schemas.Command{Tenant: who.Tenant, Principal: who.Subject},
 		LoginID: s.derived("lgn_", who.Tenant, normalEmail(b.Email)), Fingerprint: fingerprint, PasswordHash: hash,
 	}
+	m.CommandID = s.commandID(who, m.LoginID)
 	// The id derives from the address too, so that one key sent with two addresses never makes two registrations of one id.
 	m.CustomerID = unique("cus_")
 	if who.key != "" {

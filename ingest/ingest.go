@@ -232,10 +232,11 @@ func validKey(key string) bool {
 	return len(key) >= 1 && len(key) <= 255
 }
 
-// commandID is the identity of a command: the same for a repetition under the same key, otherwise new.
-func (s *Server) commandID(who caller) string {
+// commandID is the identity of a command to a row: the same for a repetition under the same key, otherwise new. A key that reaches two rows is two commands:
+// neither row can know of the other, and who waits for one must not hear of the other.
+func (s *Server) commandID(who caller, row string) string {
 	if who.key == "" {
 		return unique("cmd_")
 	}
-	return s.derived("cmd_", who.Tenant, who.Subject, who.place, who.key)
+	return s.derived("cmd_", who.Tenant, who.Subject, who.place, who.key, row)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -202,6 +203,49 @@ func TestABatchIsAnsweredItemByItem(t *testing.T) {
 	}
 	if len(w.produced) != 4 {
 		t.Errorf("%d orders were written, want 4", len(w.produced))
+	}
+}
+
+// Of a batch that meets a fault in its middle, every client hears what became of its own order, and under which key to ask again.
+func TestAFaultAtOneItemHidesNoOther(t *testing.T) {
+	w := newWorld(t, staff)
+	keys := w.cfg.Seal
+	sealed := 0
+	w.cfg.Seal = sealing(func(subject string, plain []byte) ([]byte, error) {
+		if sealed++; sealed == 2 {
+			return nil, errors.New("the disk is full")
+		}
+		return keys.Seal(subject, plain)
+	})
+	h := w.call(t, "POST", "/api/orders:batch", `{"orders":[`+strings.Join([]string{goodOrder, goodOrder, goodOrder}, ",")+`]}`)
+	var got struct{ Results []itemAnswer }
+	if err := json.Unmarshal(h.body, &got); err != nil || h.StatusCode != 200 || len(got.Results) != 3 {
+		t.Fatalf("%d %s %v", h.StatusCode, h.body, err)
+	}
+	for i, want := range []int{201, 500, 201} {
+		if r := got.Results[i]; r.Status != want || r.IdempotencyKey == "" || strings.Contains(string(h.body), "disk") {
+			t.Errorf("item %d: %+v, want %d and a key", i, r, want)
+		}
+	}
+	if len(w.produced) != 2 {
+		t.Errorf("%d orders were written, want 2", len(w.produced))
+	}
+}
+
+type sealing func(subject string, plain []byte) ([]byte, error)
+
+func (s sealing) Seal(subject string, plain []byte) ([]byte, error) { return s(subject, plain) }
+
+func TestAKeyThatReachesTwoProductsIsTwoCommands(t *testing.T) {
+	w := newWorld(t, staff)
+	for _, id := range []string{"tea", "rum", "tea"} {
+		if h := w.call(t, "POST", "/api/products", `{"product_id":"`+id+`","name":"x","price":{"amount_minor":1,"currency":"EUR"}}`, "Idempotency-Key", "k"); h.StatusCode != 201 {
+			t.Fatalf("%d %s", h.StatusCode, h.body)
+		}
+	}
+	tea, rum, again := w.messages()[0].(*schemas.AddProduct), w.messages()[1].(*schemas.AddProduct), w.messages()[2].(*schemas.AddProduct)
+	if tea.CommandID == rum.CommandID || tea.CommandID != again.CommandID {
+		t.Errorf("commands %q, %q and again %q", tea.CommandID, rum.CommandID, again.CommandID)
 	}
 }
 

@@ -58,7 +58,7 @@ func (s *Server) addProduct(c *fiber.Ctx) error {
 		return err
 	}
 	m := &schemas.AddProduct{
-		Command:     schemas.Command{CommandID: s.commandID(who), Tenant: who.Tenant, Principal: who.Subject},
+		Command:     schemas.Command{Tenant: who.Tenant, Principal: who.Subject},
 		Fingerprint: fingerprint, Name: b.Name, Description: b.Description, Category: b.Category,
 		PriceMinor: *b.Price.AmountMinor, Currency: b.Price.Currency, Metadata: schemas.NotesOf(b.Metadata), LowStockThreshold: b.LowStockThreshold,
 	}
@@ -70,6 +70,7 @@ func (s *Server) addProduct(c *fiber.Ctx) error {
 	default:
 		m.ProductID = unique("prd_")
 	}
+	m.CommandID = s.commandID(who, m.ProductID)
 	return s.answer(c, who, &command{
 		message: m, id: m.CommandID, fingerprint: fingerprint, family: "product", created: http.StatusCreated, key: who.key,
 		pending: pending{ProductID: m.ProductID, Location: "/api/products/" + url.PathEscape(m.ProductID)},
@@ -165,7 +166,7 @@ func (s *Server) stock(c *fiber.Ctx, b body, fill func(*schemas.AdjustStock)) er
 		return err
 	}
 	m := &schemas.AdjustStock{
-		Command:   schemas.Command{CommandID: s.commandID(who), Tenant: who.Tenant, Principal: who.Subject},
+		Command:   schemas.Command{CommandID: s.commandID(who, id), Tenant: who.Tenant, Principal: who.Subject},
 		ProductID: id, Fingerprint: fingerprint, ExpectedVersion: expected,
 	}
 	fill(m)

@@ -8,8 +8,9 @@ import (
 	"oms/schemas"
 )
 
-// remembered is how many border commands a row remembers: a client that repeats one does so within its next few.
-const remembered = 16
+// remembered is how many border commands a row remembers. A client repeats one within minutes; a busy product may have dozens of stock movements by then, each of
+// which would be booked twice if it were forgotten. One takes about 70 bytes of the row, so this is 4.5 KiB at most.
+const remembered = 64
 
 // borderCommand is a command of a client as the row sees it, whatever it wants.
 type borderCommand struct {

@@ -74,22 +74,23 @@ func TestImpossibleIsAnErrorThatNamesNoContent(t *testing.T) {
 	StepOrders(&schemas.OrderRow{}, schemas.Input{Message: m})
 }
 
-func TestARowRemembersItsLastSixteenCommands(t *testing.T) {
+func TestARowRemembersItsLastCommands(t *testing.T) {
 	w := newWorld(func(law string) { t.Error(law) })
 	w.take(&schemas.AddProduct{Command: schemas.Command{CommandID: "add", Tenant: schemas.DefaultTenant}, ProductID: "tea", Currency: "EUR"})
 	adjust := func(n int) outcome {
 		return w.take(&schemas.AdjustStock{Command: schemas.Command{CommandID: fmt.Sprint(n), Tenant: schemas.DefaultTenant}, ProductID: "tea", LocationID: "main", Mode: schemas.AdjustModeDelta, Quantity: 1})
 	}
-	for n := range 20 {
+	const more = 4
+	for n := range remembered + more {
 		adjust(n)
 	}
-	for n := 4; n < 20; n++ {
+	for n := more; n < remembered+more; n++ {
 		if out := adjust(n); out.changed {
 			t.Errorf("command %d was done twice", n)
 		}
 	}
-	if out := adjust(3); !out.changed || len(w.product("tea").Seen) != remembered {
-		t.Errorf("after %d commands %d are remembered", 21, len(w.product("tea").Seen))
+	if out := adjust(more - 1); !out.changed || len(w.product("tea").Seen) != remembered {
+		t.Errorf("%d commands are remembered, want %d", len(w.product("tea").Seen), remembered)
 	}
 }
 

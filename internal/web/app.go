@@ -50,7 +50,7 @@ func New(cfg Config) *fiber.App {
 		StrictRouting:                true,
 		DisablePreParseMultipartForm: true,
 		ErrorHandler: func(c *fiber.Ctx, err error) error {
-			p := problemOf(err)
+			p := ProblemOf(err)
 			if p.Code == CodeInternal {
 				cfg.Log.Error("request failed", "route", c.Route().Path, "trace_id", TraceID(c), "error", err)
 			}
@@ -87,7 +87,7 @@ func around(log *slog.Logger) fiber.Handler {
 			if log.Enabled(context.Background(), slog.LevelDebug) {
 				status := c.Response().StatusCode()
 				if err != nil {
-					status = problemOf(err).Status
+					status = ProblemOf(err).Status
 				}
 				log.Debug("request", "method", utils.CopyString(c.Method()), "route", c.Route().Path, "status", status, "ms", time.Since(start).Milliseconds(), "trace_id", TraceID(c))
 			}

@@ -130,8 +130,8 @@ func short(s string) string {
 	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
-// problemOf sorts any error that reached the top; what nobody foresaw says nothing about itself to the outside.
-func problemOf(err error) *Problem {
+// ProblemOf sorts any error that reached the top; what nobody foresaw says nothing about itself to the outside.
+func ProblemOf(err error) *Problem {
 	var p *Problem
 	if errors.As(err, &p) {
 		return p
