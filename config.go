@@ -31,6 +31,7 @@ import (
 // A setting kafka.sasl.password is OMS_KAFKA_SASL_PASSWORD; with _FILE behind it, the value is read from that file.
 type Config struct {
 	Data     string         `koanf:"data" doc:"directory of everything kept on disk"`
+	Keys     string         `koanf:"keys" doc:"directory of the keys of personal data and of the secret that ids derive from; empty: keys below data. Processes with role ingest or views must share it"`
 	HTTP     string         `koanf:"http" doc:"address of the HTTP server"`
 	Instance string         `koanf:"instance" doc:"stable name of this process among its like; part of its transactional ids"`
 	Log      string         `koanf:"log" doc:"debug, info, warn or error"`

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -93,11 +94,12 @@ func (a *app) syncKeys() bool { return a.embedded == nil || a.conf.Kafka.Fsync }
 
 // openRooms opens the views, and ingest with the role.
 func (a *app) openRooms() (*views.Views, error) {
-	secret, err := seal.Secret(filepath.Join(a.conf.Data, "keys", "secret"))
+	dir := cmp.Or(a.conf.Keys, filepath.Join(a.conf.Data, "keys"))
+	secret, err := seal.Secret(filepath.Join(dir, "secret"))
 	if err != nil {
 		return nil, err
 	}
-	keys, err := seal.Open(seal.Config{Dir: filepath.Join(a.conf.Data, "keys"), Sync: a.syncKeys()})
+	keys, err := seal.Open(seal.Config{Dir: dir, Sync: a.syncKeys()})
 	if err != nil {
 		return nil, err
 	}

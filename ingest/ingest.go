@@ -134,9 +134,12 @@ func newServer(cfg Config, p producer) *Server {
 	}
 }
 
-// Run follows outcomes until the context ends, then closes the connections to Kafka.
+// Run agrees with the cluster on the secret, then follows outcomes until the context ends, then closes the connections to Kafka.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.closed()
+	if err := s.agree(ctx); err != nil {
+		return err
+	}
 	return s.follower.run(ctx)
 }
 

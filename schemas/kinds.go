@@ -39,6 +39,7 @@ const (
 	KindCustomerRow
 	KindCommandRefused
 	KindCommandRepeated
+	KindSecretAdopted
 	kinds
 )
 
@@ -81,6 +82,7 @@ var register = [kinds]Info{
 	KindCustomerRow:                {Name: "oms.customer.CustomerRow", Class: StateClass, New: func() Message { return new(CustomerRow) }},
 	KindCommandRefused:             {Name: "oms.outcome.CommandRefused", Class: OutcomeClass, New: func() Message { return new(CommandRefused) }},
 	KindCommandRepeated:            {Name: "oms.outcome.CommandRepeated", Class: OutcomeClass, New: func() Message { return new(CommandRepeated) }},
+	KindSecretAdopted:              {Name: "oms.ingest.SecretAdopted", Class: NoteClass, New: func() Message { return new(SecretAdopted) }},
 }
 
 func (*PlaceOrder) Kind() Kind                 { return KindPlaceOrder }
@@ -119,6 +121,7 @@ func (*CustomerRegistered) Kind() Kind         { return KindCustomerRegistered }
 func (*CustomerRow) Kind() Kind                { return KindCustomerRow }
 func (*CommandRefused) Kind() Kind             { return KindCommandRefused }
 func (*CommandRepeated) Kind() Kind            { return KindCommandRepeated }
+func (*SecretAdopted) Kind() Kind              { return KindSecretAdopted }
 
 func (m *PlaceOrder) Key() string                 { return m.OrderID }
 func (m *CancelOrder) Key() string                { return m.OrderID }
@@ -156,3 +159,4 @@ func (m *CustomerRegistered) Key() string         { return m.CustomerID }
 func (m *CustomerRow) Key() string                { return m.CustomerID }
 func (m *CommandRefused) Key() string             { return m.Subject }
 func (m *CommandRepeated) Key() string            { return m.Subject }
+func (m *SecretAdopted) Key() string              { return m.Name }

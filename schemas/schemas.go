@@ -23,6 +23,7 @@ const (
 	FactClass                     // happened
 	OutcomeClass                  // a command that no fact answers
 	StateClass                    // a row of a table
+	NoteClass                     // what the processes of an installation must agree on
 )
 
 // Info is what the register knows of a kind.

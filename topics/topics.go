@@ -50,6 +50,8 @@ var (
 	LoginDeadLetters    = Topic{"oms.login.dlq", "as it came", KeepForever, "the same of group logins"}
 	PaymentDeadLetters  = Topic{"oms.payment.dlq", "as it came", KeepForever, "requests that the payment gateway could not read"}
 
+	Agreements = Topic{"oms.agreements", "what about", KeepForever, "what the processes of an installation must agree on; the first record of a key holds"}
+
 	// The tables: changelogs of the groups, named as goka names them.
 	OrdersTable    = Topic{"orders-table", "order_id", Compact, "rows of group orders"}
 	ProductsTable  = Topic{"products-table", "product_id", Compact, "rows of group products"}
@@ -64,6 +66,7 @@ var All = []Topic{
 	PaymentRequests,
 	OrderOutcomes, ProductOutcomes, CustomerOutcomes, LoginOutcomes,
 	OrderDeadLetters, ProductDeadLetters, CustomerDeadLetters, LoginDeadLetters, PaymentDeadLetters,
+	Agreements,
 	OrdersTable, ProductsTable, CustomersTable, LoginsTable,
 }
 
@@ -103,6 +106,8 @@ var homes = map[schemas.Kind]Topic{
 	schemas.KindRegisterCustomer:   LoginCommands,
 	schemas.KindCreateCustomer:     CustomerCommands,
 	schemas.KindCustomerRegistered: CustomerEvents,
+
+	schemas.KindSecretAdopted: Agreements,
 
 	schemas.KindOrderRow:    OrdersTable,
 	schemas.KindProductRow:  ProductsTable,
