@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -13,8 +12,11 @@ import (
 // none is the offset of a partition that holds no record.
 const none = int64(-1)
 
-// followAtOnce is how many rows that come from the changelog are written in one batch.
-const followAtOnce = 1000
+// Rows that come from the changelog are written together, up to so many rows or bytes: a row may be small or as large as a Kafka batch.
+const (
+	followAtOnce  = 1000
+	followAtBytes = 4 << 20
+)
 
 // Partition is the state of one table partition. It implements goka's storage.Storage: any number of readers, one writer.
 //
@@ -31,6 +33,7 @@ type Partition struct {
 	closed   bool
 	overlay  map[string][]byte // rows of the open transaction, or one that its offset will follow; nil: deleted
 	behind   map[string][]byte // rows of the changelog up to followed, not in Pebble yet
+	waiting  int               // bytes of the values behind
 	followed int64             // none: no offset has come since the last write
 	known    known             // written while mu is held for reading
 	next     int64             // no deadline in Pebble is earlier, in ms; 0: not known
@@ -188,10 +191,13 @@ func (p *Partition) SetOffset(offset int64) error {
 	if p.closed {
 		return ErrClosed
 	}
-	maps.Copy(p.behind, p.overlay)
+	for key, value := range p.overlay {
+		p.waiting += len(value)
+		p.behind[key] = value
+	}
 	clear(p.overlay)
 	p.followed = offset
-	if len(p.behind) < followAtOnce {
+	if len(p.behind) < followAtOnce && p.waiting < followAtBytes {
 		return nil
 	}
 	return p.writeFollowed()
@@ -231,6 +237,7 @@ func (p *Partition) writeFollowed() error {
 		return err
 	}
 	clear(p.behind)
+	p.waiting = 0
 	p.known.forget()
 	p.followed = none
 	return nil
@@ -266,6 +273,7 @@ func (p *Partition) StoredOffset() (offset int64, ok bool, err error) {
 func (p *Partition) drop() {
 	clear(p.overlay)
 	clear(p.behind)
+	p.waiting = 0
 	p.known.forget()
 	p.followed, p.next = none, 0
 }
