@@ -275,7 +275,7 @@ func TestKillNineUnderLoadChangesNoOutcome(t *testing.T) {
 			log, data, address := logFile(t), t.TempDir(), freeAddress(t)
 			c := newCrew(t, log, []string{"up", "--data", data, "--http", address})
 			s.prepare(t, "http://"+address)
-			alive, end := c.haunt(t, kills(t, 5), 700*time.Millisecond)
+			alive, end := c.haunt(t, kills(t, 5), 400*time.Millisecond)
 			got, client := loadUntil(alive, t, log, "http://"+address, s)
 			killed := end()
 			t.Logf("killed under load: %v", killed)
