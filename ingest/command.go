@@ -51,6 +51,12 @@ type flight struct {
 // send registers the wait, then produces; so no outcome can come before somebody waits for it. Nothing of the flight refers to the request's buffers.
 func (s *Server) send(cmd *command, trace string) *flight {
 	f := &flight{s: s, cmd: cmd, start: time.Now(), acked: make(chan error, 1)}
+	if !s.ours.Load() { // its ids may derive from a secret that is not the cluster's
+		p := web.Unavailable("commands are not taken yet", time.Second)
+		p.IdempotencyKey = cmd.key
+		f.err = p
+		return f
+	}
 	value, err := schemas.Encode(cmd.message)
 	if err != nil {
 		f.err = fmt.Errorf("ingest: %w", err)

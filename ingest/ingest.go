@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -94,6 +95,7 @@ type Server struct {
 	waiters  *waiters
 	follower *follower
 	hashing  chan struct{} // held while a password is hashed: that costs a core and 19 MiB
+	ours     atomic.Bool   // the secret is the cluster's; until that is known no command is sent
 	closed   func()
 }
 

@@ -28,6 +28,7 @@ func (s *Server) agree(ctx context.Context) error {
 			err = s.adopt(ctx)
 		} else if err == nil {
 			if bytes.Equal(first.Fingerprint, s.secretFingerprint()) {
+				s.ours.Store(true)
 				return nil
 			}
 			return fmt.Errorf("%w: it was adopted at %s by a process with another directory of keys; let all processes with role ingest or views share that one (setting keys)",

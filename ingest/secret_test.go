@@ -47,3 +47,15 @@ func TestOfTwoSecretsOnOneClusterOneIsRefused(t *testing.T) {
 		}
 	})
 }
+
+func TestNoCommandLeavesBeforeTheSecretIsKnownToBeTheClusters(t *testing.T) {
+	w := newWorld(t, staff)
+	w.ours.Store(false)
+	if h := w.call(t, "POST", "/api/orders", goodOrder, "Idempotency-Key", "k"); h.StatusCode != 503 || !bytes.Contains(h.body, []byte(`"k"`)) || len(w.produced) != 0 {
+		t.Errorf("%d %s, %d commands written; want 503 with the key and none", h.StatusCode, h.body, len(w.produced))
+	}
+	w.ours.Store(true)
+	if h := w.call(t, "POST", "/api/orders", goodOrder, "Idempotency-Key", "k"); h.StatusCode != 201 {
+		t.Errorf("%d %s", h.StatusCode, h.body)
+	}
+}

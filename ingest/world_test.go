@@ -43,6 +43,7 @@ func newWorld(t *testing.T, as web.Principal) *world {
 	t.Cleanup(func() { keys.Close() })
 	w := &world{become: accept}
 	w.Server = newServer(Config{Views: shown{}, Seal: keys, Secret: bytes.Repeat([]byte{7}, 32), Log: slog.New(slog.DiscardHandler), Settings: Settings{}.withDefaults()}, w)
+	w.ours.Store(true)
 	w.app = web.New(web.Config{Authenticator: always(as), Log: slog.New(slog.DiscardHandler)})
 	w.Routes(w.app)
 	return w
