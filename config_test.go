@@ -100,3 +100,13 @@ func TestKeysOutliveAPowerLossWhereTheLogDoes(t *testing.T) {
 		}
 	}
 }
+
+func TestATimeoutThatTheMachinesRefuseIsNoSetting(t *testing.T) {
+	for _, key := range []string{"orders.decision_timeout", "orders.cancel_timeout", "payments.timeout"} {
+		for value, good := range map[string]bool{"999ms": false, "1s": true, "8760h": true, "8761h": false} {
+			if _, err := loadConfig("", nil, map[string]any{key: value}); (err == nil) != good {
+				t.Errorf("%s of %s: %v", key, value, err)
+			}
+		}
+	}
+}
