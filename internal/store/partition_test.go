@@ -101,6 +101,21 @@ func TestARowIsNotWrittenBeforeItsOffset(t *testing.T) {
 	wantOffset(t, p, 1)
 }
 
+func TestRecoveryHoldsFewBytesOfLargeRowsInMemory(t *testing.T) {
+	p := partition(t, openDB(t), "g", "t", 0)
+	row, most := make([]byte, followAtBytes/4), 0
+	for i := range 20 {
+		must(t, p.Set(string(rune('a'+i)), row), p.SetOffset(int64(i)))
+		most = max(most, len(p.behind)*len(row))
+	}
+	if most == 0 || most >= followAtBytes {
+		t.Errorf("%d bytes were held at once, want some and less than %d", most, followAtBytes)
+	}
+	must(t, p.MarkRecovered())
+	wantOffset(t, p, 19)
+	wantGet(t, p, "a", string(row))
+}
+
 func TestWhatWasFollowedStandsWhenATransactionFollows(t *testing.T) {
 	db := openDB(t)
 	p := partition(t, db, "g", "t", 0)
