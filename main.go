@@ -127,6 +127,7 @@ type RunCmd struct {
 	Kafka    string   `help:"The Kafka cluster, one or more addresses parted by commas." placeholder:"HOST:PORT"`
 	Data     string   `help:"Directory of everything kept on disk (default ${data})." placeholder:"DIR"`
 	HTTP     string   `name:"http" help:"Address of the HTTP server (default ${http})." placeholder:"HOST:PORT"`
+	Keys     string   `help:"Directory of keys, which processes with role ingest or views share (default keys below --data)." placeholder:"DIR"`
 	Instance string   `help:"Stable name of this process among its like." placeholder:"NAME"`
 	Sandbox  string   `help:"URL of the payment sandbox, for role gateways." placeholder:"URL"`
 }
@@ -134,7 +135,7 @@ type RunCmd struct {
 // Run serves until it is told to stop.
 func (c *RunCmd) Run(r *run) error {
 	flags := brokers(c.Kafka)
-	flags["data"], flags["http"], flags["instance"], flags["payments.sandbox.url"] = c.Data, c.HTTP, c.Instance, c.Sandbox
+	flags["data"], flags["http"], flags["keys"], flags["instance"], flags["payments.sandbox.url"] = c.Data, c.HTTP, c.Keys, c.Instance, c.Sandbox
 	conf, err := r.config(flags)
 	if err != nil {
 		return err

@@ -156,15 +156,24 @@ func (f *faults) all() []error {
 // copyOf is a copy of a directory.
 func copyOf(t testing.TB, dir string) string {
 	t.Helper()
-	to := filepath.Join(t.TempDir(), "copy")
-	must(t, os.CopyFS(to, os.DirFS(dir)))
-	return to
+	for { // until no file came or went meanwhile: Pebble removes in the background what it no longer needs
+		to := filepath.Join(t.TempDir(), "copy")
+		before := filesOf(t, dir)
+		if err := os.CopyFS(to, os.DirFS(dir)); err == nil && slices.Equal(before, filesOf(t, dir)) {
+			return to
+		} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
 }
 
 // filesOf are the files under dir.
 func filesOf(t testing.TB, dir string) (all []string) {
 	t.Helper()
 	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err == nil && !d.IsDir() {
 			all = append(all, path)
 		}

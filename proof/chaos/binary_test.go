@@ -19,6 +19,9 @@ import (
 // binary is the product as built for these tests.
 var binary string
 
+// installation holds what processes on the one real Kafka of these tests share: the keys, and the ledger of the provider.
+var installation string
+
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "oms-chaos-")
@@ -27,7 +30,7 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		defer os.RemoveAll(dir)
-		binary = filepath.Join(dir, "oms")
+		binary, installation = filepath.Join(dir, "oms"), filepath.Join(dir, "installation")
 		if out, err := exec.Command("go", "build", "-o", binary, "oms").CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "building the binary: %v\n%s", err, out)
 			return 1

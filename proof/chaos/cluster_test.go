@@ -18,17 +18,17 @@ func TestRolesInThreeProcessesOnARealKafkaAreKilledOneByOne(t *testing.T) {
 	}
 	settings := kafkatest.Real(t)
 	log, brokers := logFile(t), settings.Brokers[0]
-	ledger := t.TempDir()
+	ledger := filepath.Join(installation, "ledger")
 	sandbox := start(t, log, "sandbox", "--listen", "127.0.0.1:0", "--data", ledger)
 	front := freeAddress(t)
 	c := newCrew(t, log,
-		[]string{"run", "--roles", "ingest,views", "--kafka", brokers, "--http", front, "--instance", "front", "--data", t.TempDir()},
+		[]string{"run", "--roles", "ingest,views", "--kafka", brokers, "--http", front, "--instance", "front", "--keys", filepath.Join(installation, "keys"), "--data", t.TempDir()},
 		[]string{"run", "--roles", "orders,products,customers", "--kafka", brokers, "--http", "127.0.0.1:0", "--instance", "groups", "--data", t.TempDir()},
 		[]string{"run", "--roles", "gateways", "--kafka", brokers, "--http", "127.0.0.1:0", "--instance", "gateway", "--data", t.TempDir(), "--sandbox", sandbox.Sandbox},
 	)
 	for name, s := range sources(t) {
 		t.Run(name, func(t *testing.T) {
-			want := calm(t, name, s)
+			want := calm(t, s)
 			s.prepare(t, "http://"+front)
 			alive, end := c.haunt(t, kills(t, 3), time.Second)
 			got, client := loadUntil(alive, t, log, "http://"+front, s)
@@ -49,15 +49,15 @@ func TestAProcessThatSleepsThroughItsSessionChangesNoOutcome(t *testing.T) {
 		t.Skip("a real Kafka is not started in -short")
 	}
 	settings := kafkatest.Real(t)
-	log, brokers, ledger := logFile(t), settings.Brokers[0], t.TempDir()
+	log, brokers, ledger := logFile(t), settings.Brokers[0], filepath.Join(installation, "ledger")
 	sandbox := start(t, log, "sandbox", "--listen", "127.0.0.1:0", "--data", ledger)
 	groups := func(name string) []string {
 		return []string{"run", "--roles", "orders,products,customers", "--kafka", brokers, "--http", "127.0.0.1:0", "--instance", name, "--data", t.TempDir()}
 	}
-	front := start(t, log, "run", "--roles", "ingest,views,gateways", "--kafka", brokers, "--http", "127.0.0.1:0", "--instance", "front", "--data", t.TempDir(), "--sandbox", sandbox.Sandbox)
+	front := start(t, log, "run", "--roles", "ingest,views,gateways", "--kafka", brokers, "--http", "127.0.0.1:0", "--instance", "front", "--keys", filepath.Join(installation, "keys"), "--data", t.TempDir(), "--sandbox", sandbox.Sandbox)
 	sleeper, arguments := start(t, log, groups("sleeper")...), groups("heir")
 	s := sources(t)["generated"]
-	want := calm(t, "generated", s)
+	want := calm(t, s)
 	s.prepare(t, front.HTTP)
 	alive, broken := context.WithCancel(t.Context())
 	defer broken()
