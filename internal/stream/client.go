@@ -29,6 +29,7 @@ type client struct {
 	located  map[int32]int64 // the group's offsets as the generation began; nil: not asked yet
 	changed  chan struct{}
 	cancel   context.CancelFunc // of the session that runs on the assignment
+	fenced   error              // another process has our name in the group; kgo would ask for it for ever
 }
 
 // connect makes a client and asks for its producer id, which aborts what an earlier life under the same transactional id
@@ -45,6 +46,10 @@ func (e *Engine) connect(ctx context.Context) (*client, error) {
 		kgo.OnOffsetsFetched(func(_ context.Context, _ *kgo.Client, r *kmsg.OffsetFetchResponse) error { c.locate(r); return nil }),
 		kgo.OnPartitionsRevoked(func(context.Context, *kgo.Client, map[string][]int32) { c.revoke() }),
 		kgo.OnPartitionsLost(func(context.Context, *kgo.Client, map[string][]int32) { c.revoke() }),
+		kgo.WithHooks(groupErrors(func(err error) {
+			e.log.Warn("out of the group; joining again", "error", err)
+			c.fence(err)
+		})),
 	}
 	if e.static() {
 		opts = append(opts, kgo.InstanceID(e.cfg.Instance))
@@ -142,11 +147,32 @@ func (c *client) revoke() {
 	}
 }
 
+// groupErrors hears what throws a member out of its group.
+type groupErrors func(error)
+
+// OnGroupManageError implements kgo.HookGroupManageError.
+func (f groupErrors) OnGroupManageError(err error) { f(err) }
+
+// fence takes note when the member cannot come back.
+func (c *client) fence(err error) {
+	if !errors.Is(err, kerr.FencedInstanceID) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fenced = err
+	c.tell()
+}
+
 // session waits for an assignment, which it answers with the offsets to read from, and binds a new context to it, which ends
-// with it. No session: the context ended.
-func (c *client) session(ctx context.Context) (map[int32]int64, context.Context, context.CancelFunc) {
+// with it. No session: the context ended, or there will be none for this client.
+func (c *client) session(ctx context.Context) (map[int32]int64, context.Context, context.CancelFunc, error) {
 	for {
 		c.mu.Lock()
+		if c.fenced != nil {
+			c.mu.Unlock()
+			return nil, nil, nil, &unknownError{err: c.fenced}
+		}
 		if c.located != nil || c.assigned != nil && len(c.assigned) == 0 {
 			// A stop does not cancel a session: what it has open is committed first.
 			sctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -156,14 +182,14 @@ func (c *client) session(ctx context.Context) (map[int32]int64, context.Context,
 				from[p] = c.located[p]
 			}
 			c.mu.Unlock()
-			return from, sctx, cancel
+			return from, sctx, cancel, nil
 		}
 		changed := c.changed
 		c.mu.Unlock()
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil, nil, nil
+			return nil, nil, nil, nil
 		}
 	}
 }

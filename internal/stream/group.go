@@ -63,12 +63,12 @@ const giveUpAfter = 12
 // serve runs sessions on one client.
 func (e *Engine) serve(ctx context.Context, c *client, h sarama.ConsumerGroupHandler) error {
 	for {
-		from, sctx, cancel := c.session(ctx)
+		from, sctx, cancel, err := c.session(ctx)
 		if sctx == nil {
-			return nil
+			return err
 		}
 		s := newSession(e, c, sctx, cancel, from)
-		err := s.run(ctx, h)
+		err = s.run(ctx, h)
 		e.setReady(false)
 		var aborted *abortedError
 		var unknown *unknownError

@@ -66,7 +66,7 @@ func rigOf(t testing.TB, b kafkatest.Broker, group string) *rig {
 	t.Helper()
 	r := named(b, group)
 	r.t = t
-	cl, err := b.NewProducer(kgo.RecordPartitioner(kgo.BasicConsistentPartitioner(func(string) func(*kgo.Record, int) int {
+	cl, err := b.NewProducer(kgo.MetadataMinAge(100*time.Millisecond), kgo.RecordPartitioner(kgo.BasicConsistentPartitioner(func(string) func(*kgo.Record, int) int {
 		return func(rec *kgo.Record, n int) int {
 			if rec.Partition > 0 { // a test that wants a wrong one says so, by number + 1
 				return int(rec.Partition - 1)

@@ -18,7 +18,7 @@ func TestAZombieIsFencedAndDoublesNothing(t *testing.T) {
 		t.Skip("a real Kafka is not started in -short")
 	}
 	b := kafkatest.Broker{Settings: kafkatest.Real(t)}
-	for _, point := range []string{stream.FaultBegin, stream.FaultMark, stream.FaultEnd, stream.FaultEnded} {
+	for _, point := range []string{stream.FaultMark, stream.FaultEnd, stream.FaultEnded} {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel() // they mostly wait for time-outs
 			r, base := newRig(t, b), t.TempDir()
@@ -93,6 +93,33 @@ func TestOfAZombieAndTheProcessThatTookItsNameOneEnds(t *testing.T) {
 	}
 }
 
+// Without records nothing but the group tells them; the loser may hear it while it waits for its partitions.
+func TestOfTwoIdleProcessesWithOneNameOneEnds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a real Kafka is not started in -short")
+	}
+	b := kafkatest.Broker{Settings: kafkatest.Real(t)}
+	for range 4 {
+		r, base := newRig(t, b), t.TempDir()
+		one := spawn(t, order{Group: r.group, Instance: "a", State: filepath.Join(base, "one"), Brokers: b.Brokers})
+		two := spawn(t, order{Group: r.group, Instance: "a", State: filepath.Join(base, "two"), Brokers: b.Brokers})
+		left, ended := one, two
+		select {
+		case <-one.done:
+			left, ended = two, one
+		case <-two.done:
+		case <-time.After(patience):
+			t.Fatal("both of them live on under one name")
+		}
+		ended.hear(stream.ErrFenced.Error())
+		r.send(100, 40)
+		r.awaitPassed()
+		left.alive()
+		left.stop()
+		r.verify()
+	}
+}
+
 // fleet is processes of one group that come and go; OMS_KILLS is how often one goes.
 type fleet struct {
 	r       *rig
@@ -129,6 +156,7 @@ func TestProcessesThatComeAndGoAndDieLoseAndDoubleNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a real Kafka is not started in -short")
 	}
+	t.Parallel() // it mostly waits for members that are missed
 	r := newRig(t, kafkatest.Broker{Settings: kafkatest.Real(t)})
 	f := &fleet{r: r, base: t.TempDir(), members: map[string]*process{}}
 	names := []string{"a", "b", "c"}
