@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -82,7 +83,9 @@ func serve(r *run, conf Config, roles []string, then func(context.Context, *app)
 		}
 	}()
 	for _, build := range []func() error{a.checkHTTP, a.openCluster, a.openTopics, a.openSandbox, a.openGroups, a.openGateways, a.openHTTP} {
-		if err := build(); err != nil {
+		if err := build(); errors.Is(err, context.Canceled) && a.ctx.Err() != nil {
+			return nil // told to stop while it started
+		} else if err != nil {
 			return err
 		}
 	}

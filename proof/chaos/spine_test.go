@@ -1,13 +1,17 @@
 package chaos
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 )
 
@@ -131,4 +135,27 @@ func TestSIGTERMEndsItCleanlyAndTheNextStartGoesOn(t *testing.T) {
 		t.Errorf("after a restart: %s", again.Raw)
 	}
 	call(t, "GET", p.HTTP+"/readyz", nil).want(t, 200)
+}
+
+func TestAStopWhileItStartsIsNoFailure(t *testing.T) {
+	cmd := exec.Command(binary, "up", "--data", t.TempDir(), "--http", "127.0.0.1:0")
+	said, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(said)
+	first, err := lines.ReadString('\n') // its broker is up, and the topics are being made
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	rest, _ := io.ReadAll(lines)
+	if err := cmd.Wait(); err != nil || !strings.Contains(first, "embedded broker") {
+		t.Errorf("ended with %v; it said:\n%s%s", err, first, rest)
+	}
 }
