@@ -175,7 +175,7 @@ func (s *Shell) Run(ctx context.Context, engine *stream.Engine, brokers []string
 	if err != nil {
 		return fmt.Errorf("group %s: %w", s.group.Name, err)
 	}
-	if err := p.Run(ctx); err != nil {
+	if err := stream.Run(ctx, p); err != nil {
 		return fmt.Errorf("group %s: %w", s.group.Name, err)
 	}
 	return nil

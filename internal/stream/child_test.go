@@ -95,11 +95,7 @@ func (o order) run() error {
 			fmt.Println("ready")
 		}
 	}()
-	err = p.Run(ctx)
-	if ctx.Err() != nil && err != nil && strings.Contains(err.Error(), "waiting for startup tables") {
-		err = nil // goka calls a stop during its start an error
-	}
-	return errors.Join(err, i.store.Close())
+	return errors.Join(stream.Run(ctx, p), i.store.Close())
 }
 
 // hold is the engine's fault hook: nothing fails, it only takes its time.

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -148,6 +149,16 @@ func (e *Engine) Options() []goka.ProcessorOption {
 		goka.WithConsumerSaramaBuilder(e.buildConsumer),
 		goka.WithTopicManagerBuilder(e.buildTopics),
 	}
+}
+
+// Run runs a goka processor that has an engine's Options until ctx ends. A stop that meets goka in its start is an error to it, without
+// a type; here it is a stop, unless something else went wrong as well.
+func Run(ctx context.Context, p *goka.Processor) error {
+	err := p.Run(ctx)
+	if err != nil && ctx.Err() != nil && strings.Contains(err.Error(), "1 error occurred") && strings.Contains(err.Error(), "context closed while waiting for startup tables") {
+		return nil
+	}
+	return err
 }
 
 // transactionalID is stable on a real Kafka, where a new life fences the one before. An embedded broker forgets its open

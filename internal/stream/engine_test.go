@@ -26,3 +26,10 @@ func TestEveryRecordHasOneStepAcrossAStop(t *testing.T) {
 		r.verifyStore(dir)
 	})
 }
+
+func TestAStopAtAnyMomentOfTheStartIsAStop(t *testing.T) {
+	r := newRig(t, embedded(t))
+	for range 40 {
+		r.start(stateDir(t), count(r), nil).halt() // at once: goka is somewhere in its start
+	}
+}

@@ -157,7 +157,7 @@ func (r *rig) start(dir string, do step, change func(*stream.Config)) *instance 
 	ctx, cancel := context.WithCancel(context.Background())
 	i.stop = cancel
 	go func() {
-		i.err = errors.Join(p.Run(ctx), i.store.Close())
+		i.err = errors.Join(stream.Run(ctx, p), i.store.Close())
 		close(i.done)
 	}()
 	r.t.Cleanup(func() { cancel(); <-i.done })
