@@ -195,6 +195,7 @@ func (s *session) commit(end func() (bool, error)) error {
 	if !committed || err != nil {
 		return &unknownError{err: errors.Join(errors.New("the commit was not confirmed"), err)}
 	}
+	s.began = time.Time{}
 	if err := e.settled(s.c); err != nil {
 		return fmt.Errorf("stream: %w", err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/IBM/sarama"
 )
@@ -78,7 +77,7 @@ func (e *Engine) serve(ctx context.Context, c *client, h sarama.ConsumerGroupHan
 		switch {
 		case err == nil:
 		case errors.As(err, &unknown):
-			unknown.late = !s.began.IsZero() && time.Since(s.began) >= transactionTimeout
+			unknown.late = s.late()
 			return err
 		case !errors.As(err, &aborted):
 			return err

@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"oms/internal/kafka/kafkatest"
+	"oms/internal/store"
 )
 
-// These hold an engine without a broker to what a race would need luck for.
+// These hold the parts of an engine to what a race would need luck for.
 
 func TestARecordThatFailsAloneIsCondemnedThoughOthersPassBetween(t *testing.T) {
 	var s suspects
@@ -35,6 +39,38 @@ func TestANewAssignmentEndsTheSessionOfTheOneBefore(t *testing.T) {
 	c.assign([]int32{0, 1}) // its revocation was not told: one came already before the session's first transaction
 	if ctx.Err() == nil {
 		t.Error("the session goes on with partitions that others own")
+	}
+}
+
+func TestATransactionThatHasEndedIsNotLate(t *testing.T) {
+	b := kafkatest.Embedded(t)
+	db, err := store.Open(t.TempDir(), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	e, err := New(Config{Kafka: b.Settings(), Group: "g", Inbox: "in", DeadLetter: "d", Instance: "a", Store: db, Journal: b.Journal(), Life: b.Life()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := e.connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.shut()
+	s := newSession(e, c, t.Context(), func() {}, nil)
+	if err := s.begin(); err != nil {
+		t.Fatal(err)
+	}
+	s.began = s.began.Add(-time.Hour)
+	if !s.late() {
+		t.Error("one that is open for an hour is not late")
+	}
+	if err := s.commit(s.withoutOffsets); err != nil {
+		t.Fatal(err)
+	}
+	if s.late() {
+		t.Error("one that has ended is late")
 	}
 }
 

@@ -25,7 +25,7 @@ type session struct {
 	count  int // partitions of the inbox, and so of the table
 
 	open     bool      // a transaction is
-	began    time.Time // the last transaction
+	began    time.Time // the transaction whose end is not known yet; zero: none
 	left     atomic.Int64
 	marked   chan struct{} // one token when left reaches 0
 	died     chan struct{} // one token when a claim's goroutine ends
@@ -206,11 +206,14 @@ func (s *session) setup(h sarama.ConsumerGroupHandler) error {
 	return nil
 }
 
+// late tells whether the open transaction has outlived its time-out. An ended one tells nothing: after an idle hour a fencing is a twin's.
+func (s *session) late() bool { return !s.began.IsZero() && time.Since(s.began) >= transactionTimeout }
+
 // ErrOffsetsLost says that a group has state but no longer knows what it has read.
 var ErrOffsetsLost = errors.New("stream: the group's offsets are gone")
 
 // demandNoRows refuses a partition without a committed offset whose table has rows: one transaction writes both, so the offset
-// was deleted or has expired, and to read the inbox from its start would do everything to those rows a second time.
+// was deleted or has expired, and to read the inbox from its start would do and say everything a second time.
 func (s *session) demandNoRows(c *claim) error {
 	rows, err := c.table.Iterator()
 	if err != nil {
@@ -221,6 +224,6 @@ func (s *session) demandNoRows(c *claim) error {
 		return rows.Err()
 	}
 	return fmt.Errorf("%w: group %s has rows in %s/%d and no offset in %s: they expire when no member runs for the broker's offsets.retention.minutes; "+
-		"set the offset to what the group had read (kafka-consumer-groups --reset-offsets), or delete and create the table %s to have it built from the whole inbox",
-		ErrOffsetsLost, s.e.cfg.Group, s.e.table, c.partition, c.topic, s.e.table)
+		"set the offset to what the group had read (kafka-consumer-groups --reset-offsets)",
+		ErrOffsetsLost, s.e.cfg.Group, s.e.table, c.partition, c.topic)
 }
