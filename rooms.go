@@ -49,6 +49,7 @@ func (a *app) openGateways() error {
 // drain is how long requests under way may take after a stop was asked for.
 const drain = 3 * time.Second
 
+// auth is who requests run as, until real authentication can be configured.
 var auth = web.None{Tenant: schemas.DefaultTenant}
 
 // checkHTTP refuses a bad address before anything is made on the disk or in the cluster.

@@ -172,12 +172,13 @@ func (db *DB) pebbleOptions() *pebble.Options {
 		MemTableSize:                db.opt.MemTableBytes,
 		MemTableStopWritesThreshold: 3,
 		L0CompactionThreshold:       8,
-		LBaseMaxBytes:               16 * int64(db.opt.MemTableBytes), // with these two what was flushed is written fewer times over than with
+		LBaseMaxBytes:               16 * int64(db.opt.MemTableBytes),
 		FormatMajorVersion:          pebble.FormatNewest,
 		Logger:                      pebbleLog{db},
 		EventListener:               &pebble.EventListener{BackgroundError: db.failed, DataCorruption: func(i pebble.DataCorruptionInfo) { db.failed(i.Details) }},
 	}
-	o.TargetFileSizes[0] = int64(db.opt.MemTableBytes) / 2 // the defaults, which are made for far smaller memtables
+	// Larger tables and a larger first level are written fewer times over; the defaults are made for far smaller memtables.
+	o.TargetFileSizes[0] = int64(db.opt.MemTableBytes) / 2
 	// New keys are looked up as often as known ones: without filters each would read every level.
 	o.Levels[0].FilterPolicy = bloom.FilterPolicy(10)
 	o.Levels[0].EnsureL0Defaults()

@@ -1,7 +1,7 @@
 package stream
 
 import (
-	"strconv"
+	"maps"
 	"time"
 
 	"oms/internal/store"
@@ -53,14 +53,9 @@ func (s *session) tick() error {
 		return err
 	}
 	s.messages = s.messages[:0]
-	at := strconv.AppendInt(nil, now, 10)
 	for _, d := range due {
 		r := s.e.cfg.Tick(d.Key, d.DeadlineMS)
-		h := map[string][]byte{HeaderTimestamp: at}
-		for k, v := range r.Headers {
-			h[k] = v
-		}
-		s.e.out.send(s.e.cfg.Inbox, r.Key, r.Value, h)
+		s.e.Emit(s.e.cfg.Inbox, r.Key, r.Value, now, maps.All(r.Headers))
 	}
 	if err := s.commit(s.withoutOffsets); err != nil {
 		return err
