@@ -119,8 +119,18 @@ func checkMetadata(f *web.Faults, m map[string]string) {
 	}
 }
 
-// address is whatever fields the country's addresses have: it is sealed, given back, and never looked into.
+// address is whatever fields the country's addresses have: it is sealed, given back, and not looked into but for its country.
 type address map[string]string
+
+// country is the ISO 3166 alpha-2 code that the address names, which reports may use in the clear: two letters tell nobody who somebody is. Anything else
+// that stands there is sealed only.
+func (a address) country() string {
+	c := strings.ToUpper(a["country"])
+	if len(c) != 2 || c[0] < 'A' || c[0] > 'Z' || c[1] < 'A' || c[1] > 'Z' {
+		return ""
+	}
+	return c
+}
 
 func (a address) check(f *web.Faults, pointer string) {
 	if len(a) == 0 || len(a) > maxAddressFields {

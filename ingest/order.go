@@ -142,6 +142,7 @@ func (s *Server) placing(who caller, b *orderBody, prefix string) (*command, err
 		ClientReference:    b.ClientReference,
 		Metadata:           schemas.NotesOf(b.Metadata),
 		Terms:              s.terms(b.Payment.Method),
+		ShipCountry:        b.ShippingAddress.country(),
 	}
 	subject := SubjectOf(who.Tenant, orderID)
 	if b.CustomerID != nil {

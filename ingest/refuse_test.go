@@ -207,3 +207,11 @@ func TestNoIDThatTheSystemMakesIsTakenForACardNumber(t *testing.T) {
 		t.Errorf("%s was given out", got)
 	}
 }
+
+func TestOnlyTheCodeOfACountryIsReadFromAnAddress(t *testing.T) {
+	for given, want := range map[string]string{"AT": "AT", "at": "AT", "Austria": "", "": "", "A1": "", "ÖS": "", "A": ""} {
+		if got := (address{"name": "A. Buyer", "country": given}).country(); got != want {
+			t.Errorf("%q: %q, want %q", given, got, want)
+		}
+	}
+}

@@ -16,6 +16,7 @@ type PlaceOrder struct {
 	ClientReference    string        `avro:"client_reference"`     // the shop’s own number
 	Metadata           []Note        `avro:"metadata"`             // the shop’s own notes, ≤ 16 KiB
 	Terms              OrderTerms    `avro:"terms"`                // settings of now
+	ShipCountry        string        `avro:"ship_country"`         // ISO 3166 alpha-2 of the shipping address, in the clear for reports; empty: not known
 }
 
 // CancelOrder: the buyer or the staff cancels an order before hand-over.
@@ -82,32 +83,39 @@ type OrderCreated struct {
 	ClientReference    string        `avro:"client_reference"`        // the shop’s own number
 	Metadata           []Note        `avro:"metadata"`                // the shop’s own notes
 	DeadlineMS         int64         `avro:"deadline_ms"`             // when it expires undecided
+	ShipCountry        string        `avro:"ship_country"`            // ISO 3166 alpha-2; empty: not known
 }
 
 // OrderConfirmed: stock and money stand.
 type OrderConfirmed struct {
-	Fact       `avro:",inline"`
-	OrderID    string       `avro:"order_id"`    // which
-	CustomerID string       `avro:"customer_id"` // buyer
-	Currency   string       `avro:"currency"`    // ISO 4217
-	TotalMinor int64        `avro:"total_minor"` // Σ lines
-	Lines      []PricedLine `avro:"lines"`       // prices and places, fixed from here
+	Fact        `avro:",inline"`
+	OrderID     string       `avro:"order_id"`     // which
+	CustomerID  string       `avro:"customer_id"`  // buyer
+	Currency    string       `avro:"currency"`     // ISO 4217
+	TotalMinor  int64        `avro:"total_minor"`  // Σ lines
+	Lines       []PricedLine `avro:"lines"`        // prices and places, fixed from here
+	PlacedAtMS  int64        `avro:"placed_at_ms"` // when it was accepted; 0: not known
+	ShipCountry string       `avro:"ship_country"` // ISO 3166 alpha-2; empty: not known
 }
 
 // OrderRejected: the order was refused.
 type OrderRejected struct {
-	Fact       `avro:",inline"`
-	OrderID    string       `avro:"order_id"`    // which
-	CustomerID string       `avro:"customer_id"` // buyer
-	Reasons    []Reason     `avro:"reasons"`     // why, in order of precedence
-	Lines      []LineReason `avro:"lines"`       // the refused lines
+	Fact        `avro:",inline"`
+	OrderID     string       `avro:"order_id"`     // which
+	CustomerID  string       `avro:"customer_id"`  // buyer
+	Reasons     []Reason     `avro:"reasons"`      // why, in order of precedence
+	Lines       []LineReason `avro:"lines"`        // the refused lines
+	PlacedAtMS  int64        `avro:"placed_at_ms"` // when it was accepted; 0: not known
+	ShipCountry string       `avro:"ship_country"` // ISO 3166 alpha-2; empty: not known
 }
 
 // OrderExpired: the order was not decided in time.
 type OrderExpired struct {
-	Fact       `avro:",inline"`
-	OrderID    string `avro:"order_id"`    // which
-	CustomerID string `avro:"customer_id"` // buyer
+	Fact        `avro:",inline"`
+	OrderID     string `avro:"order_id"`     // which
+	CustomerID  string `avro:"customer_id"`  // buyer
+	PlacedAtMS  int64  `avro:"placed_at_ms"` // when it was accepted; 0: not known
+	ShipCountry string `avro:"ship_country"` // ISO 3166 alpha-2; empty: not known
 }
 
 // OrderCancellationRequested: the order is being cancelled; stock and money go back.
@@ -118,12 +126,18 @@ type OrderCancellationRequested struct {
 	Reason       Reason      `avro:"reason,omitzero"`        // who cancelled
 	Note         string      `avro:"note"`                   // free text of the staff
 	StatusBefore OrderStatus `avro:"status_before,omitzero"` // where it was
+	Currency     string      `avro:"currency"`               // ISO 4217
+	TotalMinor   int64       `avro:"total_minor"`            // what the order was worth; 0: it had no total yet
+	PlacedAtMS   int64       `avro:"placed_at_ms"`           // when it was accepted; 0: not known
+	ShipCountry  string      `avro:"ship_country"`           // ISO 3166 alpha-2; empty: not known
 }
 
 // OrderCancelled: everything about the order is undone.
 type OrderCancelled struct {
-	Fact       `avro:",inline"`
-	OrderID    string `avro:"order_id"`        // which
-	CustomerID string `avro:"customer_id"`     // buyer
-	Reason     Reason `avro:"reason,omitzero"` // who cancelled
+	Fact        `avro:",inline"`
+	OrderID     string `avro:"order_id"`        // which
+	CustomerID  string `avro:"customer_id"`     // buyer
+	Reason      Reason `avro:"reason,omitzero"` // who cancelled
+	PlacedAtMS  int64  `avro:"placed_at_ms"`    // when it was accepted; 0: not known
+	ShipCountry string `avro:"ship_country"`    // ISO 3166 alpha-2; empty: not known
 }

@@ -97,4 +97,5 @@ type LineReason struct {
 	ProductID string `avro:"product_id"`      // what was wanted
 	Reason    Reason `avro:"reason,omitzero"` // why
 	Available int64  `avro:"available"`       // units that could have been had
+	Quantity  int64  `avro:"quantity"`        // units wanted; 0: not known
 }

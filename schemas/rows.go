@@ -52,6 +52,7 @@ type OrderState struct {
 	DecidedAtMS        int64         `avro:"decided_at_ms"`        // when it left PENDING; 0: not yet
 	Asked              int32         `avro:"asked"`                // how often the undoing was asked for again
 	DeadlineMS         int64         `avro:"deadline_ms"`          // the order machine’s own deadline; 0: none
+	ShipCountry        string        `avro:"ship_country"`         // ISO 3166 alpha-2; empty: not known
 }
 
 // PaymentState: state of the payment machine for one payment.

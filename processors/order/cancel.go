@@ -15,7 +15,8 @@ func (d *decision) cancel(reason schemas.Reason, note string) {
 	}
 	d.become(schemas.OrderStatusCancelling, d.now+d.Terms.CancelTimeoutMS)
 	d.Reasons = []schemas.Reason{reason}
-	d.say(&schemas.OrderCancellationRequested{OrderID: d.id, CustomerID: d.CustomerID, Reason: reason, Note: note, StatusBefore: before})
+	d.say(&schemas.OrderCancellationRequested{OrderID: d.id, CustomerID: d.CustomerID, Reason: reason, Note: note, StatusBefore: before,
+		Currency: d.Currency, TotalMinor: d.TotalMinor, PlacedAtMS: d.PlacedAtMS, ShipCountry: d.ShipCountry})
 	d.undo()
 }
 
@@ -26,7 +27,7 @@ func (d *decision) undone() {
 		return
 	}
 	d.become(schemas.OrderStatusCancelled, 0)
-	d.say(&schemas.OrderCancelled{OrderID: d.id, CustomerID: d.CustomerID, Reason: d.Reasons[0]})
+	d.say(&schemas.OrderCancelled{OrderID: d.id, CustomerID: d.CustomerID, Reason: d.Reasons[0], PlacedAtMS: d.PlacedAtMS, ShipCountry: d.ShipCountry})
 }
 
 // request turns a status that the staff asks for into the move it stands for.

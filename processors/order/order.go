@@ -77,7 +77,7 @@ func (d *decision) confirm(m schemas.Message) {
 		lines[i] = schemas.PricedLine{Line: l.Line, ProductID: l.ProductID, Name: l.Name, Quantity: l.Quantity, UnitPriceMinor: l.UnitPriceMinor,
 			TotalMinor: l.Quantity * l.UnitPriceMinor, Allocations: l.Allocations}
 	}
-	d.say(&schemas.OrderConfirmed{OrderID: d.id, CustomerID: d.CustomerID, Currency: d.Currency, TotalMinor: d.TotalMinor, Lines: lines})
+	d.say(&schemas.OrderConfirmed{OrderID: d.id, CustomerID: d.CustomerID, Currency: d.Currency, TotalMinor: d.TotalMinor, Lines: lines, PlacedAtMS: d.PlacedAtMS, ShipCountry: d.ShipCountry})
 }
 
 func (d *decision) declined(m schemas.Message) {
@@ -94,10 +94,10 @@ func (d *decision) reject(reasons ...schemas.Reason) {
 	var refused []schemas.LineReason
 	for i := range d.Lines {
 		if l := &d.Lines[i]; l.Status == schemas.LineStatusRejected {
-			refused = append(refused, schemas.LineReason{Line: l.Line, ProductID: l.ProductID, Reason: l.Reason, Available: l.Available})
+			refused = append(refused, schemas.LineReason{Line: l.Line, ProductID: l.ProductID, Reason: l.Reason, Available: l.Available, Quantity: l.Quantity})
 		}
 	}
-	d.say(&schemas.OrderRejected{OrderID: d.id, CustomerID: d.CustomerID, Reasons: reasons, Lines: refused})
+	d.say(&schemas.OrderRejected{OrderID: d.id, CustomerID: d.CustomerID, Reasons: reasons, Lines: refused, PlacedAtMS: d.PlacedAtMS, ShipCountry: d.ShipCountry})
 	d.undo()
 }
 
@@ -107,7 +107,7 @@ func (d *decision) deadline(m *schemas.OrderDeadlineReached) {
 	case schemas.OrderStatusPending:
 		d.become(schemas.OrderStatusExpired, 0)
 		d.Reasons = []schemas.Reason{schemas.ReasonExpired}
-		d.say(&schemas.OrderExpired{OrderID: d.id, CustomerID: d.CustomerID})
+		d.say(&schemas.OrderExpired{OrderID: d.id, CustomerID: d.CustomerID, PlacedAtMS: d.PlacedAtMS, ShipCountry: d.ShipCountry})
 		d.undo()
 	case schemas.OrderStatusCancelling:
 		d.Asked++

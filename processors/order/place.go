@@ -23,7 +23,7 @@ func (d *decision) place(m *schemas.PlaceOrder) {
 		Fingerprint: m.Fingerprint, CommandID: m.CommandID, ClientReference: m.ClientReference, Metadata: m.Metadata,
 		ShippingAddress: m.ShippingAddress, BillingAddress: m.BillingAddress, FillPolicy: m.FillPolicy, Payment: m.Payment,
 		ExpectedTotalMinor: m.ExpectedTotalMinor, Terms: m.Terms, Lines: make([]schemas.LineState, len(m.Lines)),
-		DeadlineMS: d.now + m.Terms.DecisionTimeoutMS,
+		DeadlineMS: d.now + m.Terms.DecisionTimeoutMS, ShipCountry: m.ShipCountry,
 	}
 	for i := range m.Lines {
 		l := &m.Lines[i]
@@ -32,7 +32,7 @@ func (d *decision) place(m *schemas.PlaceOrder) {
 	}
 	d.say(&schemas.OrderCreated{OrderID: d.id, CustomerID: d.CustomerID, Principal: d.Principal, Currency: d.Currency, Lines: m.Lines,
 		ShippingAddress: d.ShippingAddress, BillingAddress: d.BillingAddress, PaymentMethod: d.Payment.Method, FillPolicy: d.FillPolicy,
-		ExpectedTotalMinor: d.ExpectedTotalMinor, ClientReference: d.ClientReference, Metadata: d.Metadata, DeadlineMS: d.DeadlineMS})
+		ExpectedTotalMinor: d.ExpectedTotalMinor, ClientReference: d.ClientReference, Metadata: d.Metadata, DeadlineMS: d.DeadlineMS, ShipCountry: d.ShipCountry})
 	d.reserve()
 }
 

@@ -79,7 +79,7 @@ func (s *Shop) Order(n int) Order {
 	o := Order{
 		Key: fmt.Sprintf("%so%d-%08d", s.Prefix, s.Seed, n), Currency: Currency, Lines: make([]Line, s.lines(d)),
 		CustomerID: fmt.Sprintf("cus_%s%06d", s.Prefix, s.customer(d)), Payment: Payment{Method: "CARD", Token: fmt.Sprintf("tok_%d", n)},
-		ShippingAddress: &Address{Name: "A. Buyer", Line1: fmt.Sprintf("%d Market Street", 1+n%200), City: "Graz", PostalCode: "8010", Country: "AT"},
+		ShippingAddress: &Address{Name: "A. Buyer", Line1: fmt.Sprintf("%d Market Street", 1+n%200), City: "Graz", PostalCode: "8010", Country: s.country(n)},
 	}
 	drawn := map[int]bool{}
 	for i := range o.Lines {
@@ -92,6 +92,11 @@ func (s *Shop) Order(n int) Order {
 	}
 	return o
 }
+
+// countries that a shop ships to, the nearest ones most often.
+var countries = [...]string{"AT", "AT", "AT", "AT", "DE", "DE", "DE", "CH", "IT", "FR"}
+
+func (s *Shop) country(n int) string { return countries[s.dice(3, uint64(n)).IntN(len(countries))] }
 
 func (s *Shop) product(d *rand.Rand) int {
 	at, _ := slices.BinarySearch(s.popular, d.Float64())
