@@ -5,7 +5,7 @@ COMMIT      = $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 # Packages with goroutines worth the race detector; the machines have none.
 RACE        = ./internal/store ./internal/stream ./internal/kafka ./internal/seal ./internal/web ./gateways/... ./ingest ./views ./proof/sandbox
 
-.PHONY: build demo test setup lint unit race vuln schemas bench
+.PHONY: build demo test setup clickhouse lint unit race vuln schemas bench
 build: ## the binary ./oms
 	go build -ldflags "-X main.commit=$(COMMIT)" -o oms .
 
@@ -16,6 +16,9 @@ test: setup lint unit race ## everything that CI runs
 
 setup: ## what the tests use beside Go, cached outside the repository
 	@.ci/setup
+
+clickhouse: ## the embedded analytics engine (178 MB), cached outside the repository
+	@.ci/clickhouse/fetch
 
 lint:
 	go vet ./...

@@ -136,6 +136,8 @@ var doors = []struct{ library, places string }{
 	{"github.com/gofiber/fiber", "ingest views internal/web"},
 	{"github.com/cockroachdb/pebble", "internal/store views"},
 	{"github.com/ebitengine/purego", "internal/clickhouse"},
+	{"github.com/ClickHouse/clickhouse-go", "internal/clickhouse views/clickhouse proof/bench config.go"},
+	{"github.com/ClickHouse/ch-go", "internal/clickhouse"},
 }
 
 func TestEachLibraryHasOneDoor(t *testing.T) {
@@ -190,7 +192,7 @@ func TestMachinesArePure(t *testing.T) {
 
 func TestOnlyMainReadsTheEnvironmentFlagsAndSignals(t *testing.T) {
 	for _, f := range files(t) {
-		if f.test || f.dir == "." || under(f.dir, "internal/kafka/kafkatest") {
+		if f.test || f.dir == "." || under(f.dir, "internal/kafka/kafkatest", "internal/clickhouse/clickhousetest") {
 			continue
 		}
 		ast.Inspect(f.syntax, func(n ast.Node) bool {

@@ -1,0 +1,131 @@
+package httpd
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"oms/internal/clickhouse/chdb"
+)
+
+// pool is every session of the process, opened at its start. The reader has sessions of its own: they are never lent to another user, so nothing can
+// leak from one to the other, and readers cannot take all of them.
+type pool struct {
+	full   chan *session
+	reader chan *session
+
+	killing sync.Mutex
+	killer  *session // runs nothing but KILL QUERY
+}
+
+// Sessions of each kind: how many statements of it run at once; more wait.
+const (
+	fullSessions   = 8
+	readerSessions = 5
+)
+
+// waitForSession is how long a request waits for one before it is told that there are too many.
+const waitForSession = 30 * time.Second
+
+func openPool(e *chdb.Engine) (*pool, error) {
+	p := &pool{full: make(chan *session, fullSessions), reader: make(chan *session, readerSessions)}
+	var err error
+	if p.killer, err = open(e, "killer", nil); err != nil {
+		return nil, err
+	}
+	for i := range fullSessions + readerSessions {
+		to, name, fixed := p.full, "full", map[string]string(nil)
+		if i >= fullSessions {
+			to, name, fixed = p.reader, Reader, readerLimits
+		}
+		s, err := open(e, fmt.Sprintf("%s-%d", name, i), fixed)
+		if err != nil {
+			return nil, err
+		}
+		to <- s
+	}
+	return p, nil
+}
+
+// take lends a session; give brings it back.
+func (p *pool) take(ctx context.Context, reader bool) (*session, error) {
+	from := p.full
+	if reader {
+		from = p.reader
+	}
+	timer := time.NewTimer(waitForSession)
+	defer timer.Stop()
+	select {
+	case s := <-from:
+		return s, nil
+	case <-ctx.Done():
+		return nil, exceptionf(394, "QUERY_WAS_CANCELLED", "The client went away before its statement began")
+	case <-timer.C:
+		return nil, exceptionf(202, "TOO_MANY_SIMULTANEOUS_QUERIES", "Too many simultaneous queries: %d run, and none ended in %v", cap(from), waitForSession)
+	}
+}
+
+func (p *pool) give(s *session) {
+	if s.readonly {
+		p.reader <- s
+	} else {
+		p.full <- s
+	}
+}
+
+// watch kills the session's statement when the context ends, for the C API cannot interrupt it. The statement may not have begun yet, so it is asked
+// for again until the caller, which holds the session, says that it returned; stop waits until no kill can hit the session's next statement.
+func (p *pool) watch(ctx context.Context, s *session) (stop func()) {
+	returned, killed := make(chan struct{}), make(chan struct{})
+	unwatch := context.AfterFunc(ctx, func() {
+		defer close(killed)
+		for {
+			p.kill("Settings['" + tagSetting + "'] = " + quote(s.tag))
+			select {
+			case <-returned:
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	})
+	return func() {
+		close(returned)
+		if !unwatch() {
+			<-killed
+		}
+	}
+}
+
+func (p *pool) kill(which string) {
+	p.killing.Lock()
+	defer p.killing.Unlock()
+	_ = p.killer.Exec("KILL QUERY WHERE " + which + " ASYNC") // there may be none
+}
+
+// close waits for the running statements, kills them when the context ends, and closes all sessions, which shuts the engine down. It answers false
+// when a statement did not even end then: its session must stay open, and the process is to be ended as it is.
+func (p *pool) close(ctx context.Context) bool {
+	hopeless := time.NewTimer(time.Hour)
+	defer hopeless.Stop()
+	done := ctx.Done()
+	var all []*session
+	for len(all) < fullSessions+readerSessions {
+		select {
+		case s := <-p.full:
+			all = append(all, s)
+		case s := <-p.reader:
+			all = append(all, s)
+		case <-done:
+			p.kill("Settings['" + tagSetting + "'] != 'killer'")
+			hopeless.Reset(time.Second)
+			done = nil
+		case <-hopeless.C:
+			return false
+		}
+	}
+	for _, s := range append(all, p.killer) {
+		s.Close()
+	}
+	return true
+}

@@ -1,0 +1,59 @@
+package httpd
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Reader is the user that needs no password. What it may do: every statement runs in a session that was made read-only at the start of the process
+// and has limits of time and memory. Read-only is ClickHouse's own, which forbids all writing and every table function that reaches outside; the rest
+// of this file closes what the engine leaves open, because as a library it trusts whoever calls it.
+const Reader = "reader"
+
+// readerLimits are the settings of the reader's sessions: seconds, bytes.
+var readerLimits = map[string]string{
+	"max_execution_time":            "30",
+	"max_memory_usage":              "1000000000",
+	"max_result_bytes":              "1000000000",
+	"allow_introspection_functions": "0",
+	"readonly":                      "1",
+}
+
+// readerVerbs are what a reader's statement may begin with. Read-only alone would let KILL QUERY pass, and SET readonly = DEFAULT.
+var readerVerbs = []string{"SELECT", "WITH", "FROM", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS", "USE"}
+
+// readerSettings are the settings that a reader may give in a request: how values are written. All others of its settings are ignored.
+var readerSettings = []string{
+	"bool_false_representation", "bool_true_representation", "date_time_output_format", "date_time_overflow_behavior", "extremes",
+	"format_csv_delimiter", "format_csv_null_representation", "format_tsv_null_representation",
+	"output_format_bson_string_as_string", "output_format_csv_crlf_end_of_line", "output_format_decimal_trailing_zeros",
+	"output_format_json_named_tuples_as_objects", "output_format_json_quote_64bit_floats", "output_format_json_quote_64bit_integers",
+	"output_format_json_quote_decimals", "output_format_json_quote_denormals", "output_format_parquet_string_as_string",
+	"output_format_pretty_max_rows", "output_format_pretty_row_numbers", "output_format_tsv_crlf_end_of_line", "output_format_write_statistics",
+	"session_timezone",
+}
+
+// Words that a reader's statement may not hold, wherever they stand, even in a string: what reads them is the engine, and a check that understood
+// the text in another way could be led around. file() reads any file of the machine though the session is read-only; a SETTINGS clause takes a limit
+// away by "= DEFAULT" and has no other use there; INTO OUTFILE writes a file; the rest are ways to the first, or to the process itself.
+var (
+	forbidden = regexp.MustCompile(`(?i)(?:^|[^\w$])(file|infile|outfile|eval|settings|stack_trace|catboostEvaluate)(?:$|[^\w$])`)
+	settingOf = regexp.MustCompile(`(?i)(^|[^\w$.])system\.(settings|merge_tree_settings)\b`)
+	// spelled is a letter by its number in a quoted name, by which a forbidden word could be written.
+	spelled = regexp.MustCompile("(?s)[\"`“”].*\\\\x|\\\\x.*[\"`“”]")
+)
+
+// mayRead is the exception that a reader's statement ends in, or nil.
+func mayRead(sql string, s statement) error {
+	if !slices.Contains(readerVerbs, s.verb) {
+		return exceptionf(164, "READONLY", "%s: Cannot execute query in readonly mode: only %s", Reader, strings.Join(readerVerbs, ", "))
+	}
+	if m := forbidden.FindStringSubmatch(settingOf.ReplaceAllString(sql, "$1 ")); m != nil {
+		return exceptionf(164, "READONLY", "%s: Cannot execute query in readonly mode: the word %s is not for this user", Reader, m[1])
+	}
+	if spelled.MatchString(sql) {
+		return exceptionf(164, "READONLY", "%s: Cannot execute query in readonly mode: \\x beside a quoted name is not for this user", Reader)
+	}
+	return nil
+}

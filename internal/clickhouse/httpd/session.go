@@ -1,0 +1,179 @@
+package httpd
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"oms/internal/clickhouse/chdb"
+)
+
+// tagSetting is the setting by which a session's statement is found among the running ones. A client that gives it is not listened to.
+const tagSetting = "log_comment"
+
+// session is a session of the engine and what it was told. USE and SET cost a statement each, most of a millisecond; requests mostly want the same.
+type session struct {
+	*chdb.Session
+	tag      string            // the value of tagSetting
+	readonly bool              // of the reader
+	database string            // of the last USE; empty: not known
+	applied  map[string]string // settings beside base
+	base     map[string]string // the settings that differ from ClickHouse's defaults in a fresh session
+	unsure   bool              // what is applied is not known
+}
+
+// open makes a session, under a name of its own and with settings that stay.
+func open(e *chdb.Engine, tag string, fixed map[string]string) (*session, error) {
+	c, err := e.Connect()
+	if err != nil {
+		return nil, err
+	}
+	s := &session{Session: c, tag: tag, applied: map[string]string{}, readonly: fixed["readonly"] != ""}
+	first := maps.Clone(fixed)
+	if first == nil {
+		first = map[string]string{}
+	}
+	first[tagSetting] = tag
+	if err = s.change(first); err == nil {
+		s.base, err = s.changed()
+	}
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// unset stands for the default among settings.
+const unset = "\x00"
+
+// set tells settings in one statement.
+func (s *session) set(settings map[string]string) error {
+	if len(settings) == 0 {
+		return nil
+	}
+	var list []string
+	for _, k := range slices.Sorted(maps.Keys(settings)) {
+		v := "DEFAULT"
+		if settings[k] != unset {
+			v = quote(settings[k])
+		}
+		list = append(list, k+" = "+v)
+	}
+	return s.Exec("SET " + strings.Join(list, ", "))
+}
+
+// changed asks which settings differ from ClickHouse's defaults.
+func (s *session) changed() (map[string]string, error) {
+	r, err := s.Query("SELECT name, value FROM system.settings WHERE changed", "TabSeparatedRaw", nil)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Free()
+	all := map[string]string{}
+	for line := range strings.Lines(string(r.Bytes())) {
+		k, v, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		all[k] = v
+	}
+	return all, nil
+}
+
+// prepare makes the session stand in the database with exactly these settings beside its own. After an error no statement may run in it.
+func (s *session) prepare(database string, settings map[string]string) error {
+	if database != s.database {
+		s.database = ""
+		if err := s.Exec("USE `" + strings.NewReplacer("\\", "\\\\", "`", "\\`").Replace(database) + "`"); err != nil {
+			return err
+		}
+		s.database = database
+	}
+	diff := map[string]string{}
+	if s.unsure {
+		if err := s.reconcile(diff); err != nil {
+			return err
+		}
+	}
+	for k := range s.applied {
+		if _, wanted := settings[k]; wanted {
+			continue
+		}
+		if v, ok := s.base[k]; ok {
+			diff[k] = v
+		} else {
+			diff[k] = unset
+		}
+	}
+	for k, v := range settings {
+		if old, ok := s.applied[k]; !ok || old != v {
+			diff[k] = v
+		}
+	}
+	if len(diff) == 0 {
+		return nil
+	}
+	s.unsure = true // until it is known to have gone well
+	if err := s.change(diff); err != nil {
+		return err
+	}
+	s.unsure, s.applied = false, maps.Clone(settings)
+	return nil
+}
+
+// reconcile finds what has to be told after settings were changed in a way that is not known.
+func (s *session) reconcile(diff map[string]string) error {
+	if err := s.set(map[string]string{"readonly": unset}); err != nil {
+		return err
+	}
+	now, err := s.changed()
+	if err != nil {
+		return err
+	}
+	for k := range now {
+		diff[k] = unset
+	}
+	maps.Copy(diff, s.base)
+	s.applied = map[string]string{}
+	return nil
+}
+
+// change tells the difference. A read-only session takes no settings, so readonly is lifted first, which the engine allows, and comes back last.
+func (s *session) change(diff map[string]string) error {
+	last, told := diff["readonly"]
+	if _, was := s.applied["readonly"]; was || s.readonly && s.base != nil {
+		if err := s.set(map[string]string{"readonly": unset}); err != nil {
+			return err
+		}
+	}
+	if !told {
+		last = unset
+		if v, was := s.applied["readonly"]; was {
+			last = v
+		}
+		if s.readonly {
+			last = "1"
+		}
+	}
+	delete(diff, "readonly")
+	if err := s.set(diff); err != nil {
+		return err // the session stays unsure
+	}
+	if last == unset {
+		return nil
+	}
+	return s.set(map[string]string{"readonly": last})
+}
+
+// ran notes what a statement of the client may have changed.
+func (s *session) ran(verb string) {
+	switch verb {
+	case "USE":
+		s.database = ""
+	case "SET":
+		s.unsure = true
+	}
+}
+
+// quote writes a string literal.
+func quote(v string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(v) + "'"
+}
