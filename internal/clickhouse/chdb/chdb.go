@@ -206,12 +206,15 @@ func (t *Stream) Next() (*Result, error) {
 	return r, nil
 }
 
-// Close frees the stream; before its end or its error, cancel has to be true.
+// Close frees the stream; unless Next has answered nil, cancel has to be true.
 func (t *Stream) Close(cancel bool) {
 	if cancel {
 		api.cancelQuery(t.s.conn, t.r)
 	}
 	api.freeResult(t.r)
+	if cancel {
+		_ = t.s.Exec("SELECT 1") // a statement that was killed keeps its place among the running ones, and its memory, until the session's next one
+	}
 }
 
 // Insert is an INSERT in progress. It ends with Done or Cancel.

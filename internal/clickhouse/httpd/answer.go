@@ -38,8 +38,7 @@ func (a answer) stream(ctx context.Context, st *chdb.Stream) error {
 	defer func() { st.Close(!ended) }()
 	chunk, err := st.Next()
 	if chunk == nil {
-		ended = true
-		if err == nil {
+		if ended = err == nil; ended {
 			a.w.Header().Set("Content-Length", "0")
 		}
 		return err
@@ -49,22 +48,20 @@ func (a answer) stream(ctx context.Context, st *chdb.Stream) error {
 	out := a.encoder()
 	flush := http.NewResponseController(a.w)
 	for first := true; chunk != nil; first = false {
-		_, err := out.Write(chunk.Bytes())
+		_, gone := out.Write(chunk.Bytes())
 		chunk.Free()
-		if err == nil && !first {
-			err = flush.Flush()
+		if gone == nil && !first {
+			gone = flush.Flush()
 		}
-		if err != nil || ctx.Err() != nil {
-			return nil // the client has gone
+		if gone != nil || ctx.Err() != nil {
+			return nil
 		}
 		if chunk, err = st.Next(); err != nil {
-			ended = true
 			text, _ := textOf(err)
 			_, _ = fmt.Fprintf(out, "\r\n__exception__\r\n%s\r\n%s\n%d %s\r\n__exception__\r\n", tag, text, len(text), tag)
-			break
 		}
 	}
-	ended = true
+	ended = err == nil
 	_ = out.Close() // the client has gone
 	return nil
 }

@@ -12,11 +12,35 @@ import (
 // pool is every session of the process, opened at its start. The reader has sessions of its own: they are never lent to another user, so nothing can
 // leak from one to the other, and readers cannot take all of them.
 type pool struct {
-	full   chan *session
-	reader chan *session
+	full, reader *stack
 
 	killing sync.Mutex
 	killer  *session // runs nothing but KILL QUERY
+}
+
+// stack lends the session that came back last, which most probably stands where the next statement wants it.
+type stack struct {
+	free     chan struct{} // a token for each session in sessions
+	mu       sync.Mutex
+	sessions []*session
+}
+
+func newStack(size int) *stack { return &stack{free: make(chan struct{}, size)} }
+
+func (k *stack) push(s *session) {
+	k.mu.Lock()
+	k.sessions = append(k.sessions, s)
+	k.mu.Unlock()
+	k.free <- struct{}{}
+}
+
+// pop follows the receipt of a token.
+func (k *stack) pop() *session {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := k.sessions[len(k.sessions)-1]
+	k.sessions = k.sessions[:len(k.sessions)-1]
+	return s
 }
 
 // Sessions of each kind: how many statements of it run at once; more wait.
@@ -29,7 +53,7 @@ const (
 const waitForSession = 30 * time.Second
 
 func openPool(e *chdb.Engine) (*pool, error) {
-	p := &pool{full: make(chan *session, fullSessions), reader: make(chan *session, readerSessions)}
+	p := &pool{full: newStack(fullSessions), reader: newStack(readerSessions)}
 	var err error
 	if p.killer, err = open(e, "killer", nil); err != nil {
 		return nil, err
@@ -43,7 +67,7 @@ func openPool(e *chdb.Engine) (*pool, error) {
 		if err != nil {
 			return nil, err
 		}
-		to <- s
+		to.push(s)
 	}
 	return p, nil
 }
@@ -57,20 +81,20 @@ func (p *pool) take(ctx context.Context, reader bool) (*session, error) {
 	timer := time.NewTimer(waitForSession)
 	defer timer.Stop()
 	select {
-	case s := <-from:
-		return s, nil
+	case <-from.free:
+		return from.pop(), nil
 	case <-ctx.Done():
 		return nil, exceptionf(394, "QUERY_WAS_CANCELLED", "The client went away before its statement began")
 	case <-timer.C:
-		return nil, exceptionf(202, "TOO_MANY_SIMULTANEOUS_QUERIES", "Too many simultaneous queries: %d run, and none ended in %v", cap(from), waitForSession)
+		return nil, exceptionf(202, "TOO_MANY_SIMULTANEOUS_QUERIES", "Too many simultaneous queries: %d run, and none ended in %v", cap(from.free), waitForSession)
 	}
 }
 
 func (p *pool) give(s *session) {
 	if s.readonly {
-		p.reader <- s
+		p.reader.push(s)
 	} else {
-		p.full <- s
+		p.full.push(s)
 	}
 }
 
@@ -112,10 +136,10 @@ func (p *pool) close(ctx context.Context) bool {
 	var all []*session
 	for len(all) < fullSessions+readerSessions {
 		select {
-		case s := <-p.full:
-			all = append(all, s)
-		case s := <-p.reader:
-			all = append(all, s)
+		case <-p.full.free:
+			all = append(all, p.full.pop())
+		case <-p.reader.free:
+			all = append(all, p.reader.pop())
 		case <-done:
 			p.kill("Settings['" + tagSetting + "'] != 'killer'")
 			hopeless.Reset(time.Second)

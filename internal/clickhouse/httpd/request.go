@@ -68,7 +68,7 @@ func read(r *http.Request, params url.Values) (*request, error) {
 	return q, nil
 }
 
-// ended tells a clean end from one that cuts the body: the reader of compressed blocks wraps the first, the others answer ErrUnexpectedEOF for the second.
+// ended tells a clean end from one that cuts the body, which is ErrUnexpectedEOF.
 func ended(err error) bool { return errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) }
 
 func broken(err error) error {
@@ -103,9 +103,25 @@ func decoded(r *http.Request, params url.Values) (io.Reader, error) {
 	if params.Get("decompress") == "1" {
 		frames := proto.NewReader(body)
 		frames.EnableCompression()
-		body = frames
+		body = &unframed{r: frames}
 	}
 	return body, nil
+}
+
+// unframed ends as readers do. The reader of compressed blocks wraps io.EOF, and when it is read again after that gives its last block once more.
+type unframed struct {
+	r   io.Reader
+	end error
+}
+
+func (u *unframed) Read(p []byte) (n int, err error) {
+	if u.end != nil {
+		return 0, u.end
+	}
+	if n, u.end = u.r.Read(p); u.end != nil && ended(u.end) {
+		u.end = io.EOF
+	}
+	return n, u.end
 }
 
 // outFormat is the format of the result, when the statement names none.
