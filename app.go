@@ -31,10 +31,11 @@ const (
 	roleCustomers = "customers"
 	roleGateways  = "gateways"
 	roleViews     = "views"
+	roleAnalytics = "analytics"
 	roleSandbox   = "sandbox"
 )
 
-var allRoles = []string{roleSandbox, roleOrders, roleProducts, roleCustomers, roleGateways, roleViews, roleIngest}
+var allRoles = []string{roleSandbox, roleOrders, roleProducts, roleCustomers, roleGateways, roleViews, roleAnalytics, roleIngest}
 
 // groupRole is the role that runs a group.
 var groupRole = map[string]string{"orders": roleOrders, "products": roleProducts, "customers": roleCustomers, "logins": roleCustomers}
@@ -49,20 +50,21 @@ type part struct {
 // app is a process with its roles.
 type app struct {
 	*run
-	conf     Config
-	roles    []string
-	cluster  kafka.Settings
-	id       string // of the cluster: state of another one is never met
-	embedded *kafka.Embedded
-	store    *store.DB
-	sandbox  *sandbox.Server
-	commands *ingest.Server
-	address  string // of the HTTP server, once it is bound
-	metrics  *prometheus.Registry
-	parts    []part // in order of start
-	closers  []func() error
-	fault    chan error  // what no part can go on without
-	late     *time.Timer // ends the process when its stop takes too long
+	conf      Config
+	roles     []string
+	cluster   kafka.Settings
+	id        string // of the cluster: state of another one is never met
+	embedded  *kafka.Embedded
+	store     *store.DB
+	sandbox   *sandbox.Server
+	commands  *ingest.Server
+	analytics *analytics // nil without the role
+	address   string     // of the HTTP server, once it is bound
+	metrics   *prometheus.Registry
+	parts     []part // in order of start
+	closers   []func() error
+	fault     chan error  // what no part can go on without
+	late      *time.Timer // ends the process when its stop takes too long
 }
 
 // serve runs the roles until the run's context ends or a part fails. When orders can flow it prints the ready line and calls then, if there is one, whose end
@@ -82,7 +84,7 @@ func serve(r *run, conf Config, roles []string, then func(context.Context, *app)
 			a.late.Stop()
 		}
 	}()
-	for _, build := range []func() error{a.checkHTTP, a.openCluster, a.openTopics, a.openSandbox, a.openGroups, a.openGateways, a.openHTTP} {
+	for _, build := range []func() error{a.checkHTTP, a.openCluster, a.openTopics, a.openSandbox, a.openGroups, a.openGateways, a.openAnalytics, a.openHTTP} {
 		if err := build(); errors.Is(err, context.Canceled) && a.ctx.Err() != nil {
 			return nil // told to stop while it started
 		} else if err != nil {

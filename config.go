@@ -30,15 +30,26 @@ import (
 // Config is every setting of the binary. Defaults are overruled by the YAML file, that by OMS_* in the environment, that by flags.
 // A setting kafka.sasl.password is OMS_KAFKA_SASL_PASSWORD; with _FILE behind it, the value is read from that file.
 type Config struct {
-	Data     string         `koanf:"data" doc:"directory of everything kept on disk"`
-	Keys     string         `koanf:"keys" doc:"directory of the keys of personal data and of the secret that ids derive from; empty: keys below data. Processes with role ingest or views must share it"`
-	HTTP     string         `koanf:"http" doc:"address of the HTTP server"`
-	Instance string         `koanf:"instance" doc:"stable name of this process among its like; part of its transactional ids"`
-	Log      string         `koanf:"log" doc:"debug, info, warn or error"`
-	Kafka    KafkaConfig    `koanf:"kafka"`
-	Orders   OrdersConfig   `koanf:"orders"`
-	Payments PaymentsConfig `koanf:"payments"`
-	Engine   EngineConfig   `koanf:"engine"`
+	Data       string           `koanf:"data" doc:"directory of everything kept on disk"`
+	ClickHouse ClickHouseConfig `koanf:"clickhouse"`
+	Keys       string           `koanf:"keys" doc:"directory of the keys of personal data and of the secret that ids derive from; empty: keys below data. Processes with role ingest or views must share it"`
+	HTTP       string           `koanf:"http" doc:"address of the HTTP server"`
+	Instance   string           `koanf:"instance" doc:"stable name of this process among its like; part of its transactional ids"`
+	Log        string           `koanf:"log" doc:"debug, info, warn or error"`
+	Kafka      KafkaConfig      `koanf:"kafka"`
+	Orders     OrdersConfig     `koanf:"orders"`
+	Payments   PaymentsConfig   `koanf:"payments"`
+	Engine     EngineConfig     `koanf:"engine"`
+}
+
+// ClickHouseConfig says which database the analysts ask, and how it is filled.
+type ClickHouseConfig struct {
+	URL      string        `koanf:"url" doc:"http(s)://user:password@host:port/database, or clickhouse(s)://… for the native protocol; empty: the embedded engine" secret:"true"`
+	Listen   string        `koanf:"listen" doc:"address of the embedded engine: loopback only"`
+	Library  string        `koanf:"library" doc:"libchdb.so of the embedded engine; empty: where make clickhouse puts it"`
+	Memory   int64         `koanf:"memory" doc:"most memory of the embedded engine, bytes"`
+	Interval time.Duration `koanf:"interval" doc:"how long a fact waits for others to be inserted with"`
+	Keep     time.Duration `koanf:"keep" doc:"how long facts are kept in ClickHouse, by whole days; 0: for ever"`
 }
 
 // KafkaConfig says which cluster, and how topics are made on it.
@@ -104,6 +115,7 @@ func defaults() Config {
 	c.Kafka.ClientID = "oms"
 	c.Orders = OrdersConfig{DecisionTimeout: 5 * time.Minute, CancelTimeout: 5 * time.Minute}
 	c.Payments = PaymentsConfig{Provider: "sandbox", Tries: 1, Timeout: 10 * time.Second, Sandbox: SandboxConfig{Listen: "127.0.0.1:0"}}
+	c.ClickHouse = ClickHouseConfig{Listen: "127.0.0.1:0", Memory: 2 << 30, Interval: 500 * time.Millisecond}
 	c.Engine = EngineConfig{MaxBatch: 2_000, CacheBytes: 160 << 20}
 	return c
 }
@@ -200,7 +212,7 @@ func fromEnvironment(known []string, name, value string) (key, v string, err err
 }
 
 // testVariables steer the tests and may be set while a binary runs.
-var testVariables = []string{"OMS_CACHE", "OMS_SHARED", "OMS_KAFKA", "OMS_KAFKA_JARS", "OMS_KILLS", "OMS_SEED"}
+var testVariables = []string{"OMS_CACHE", "OMS_SHARED", "OMS_KAFKA", "OMS_KAFKA_JARS", "OMS_KILLS", "OMS_SEED", "OMS_CLICKHOUSE_TEST_URL"}
 
 func (c Config) check() (faults []error) {
 	rule := func(ok bool, key string, value any, want string) {
@@ -223,6 +235,10 @@ func (c Config) check() (faults []error) {
 	rule(c.Payments.Tries >= 1 && c.Payments.Tries <= 10, "payments.tries", c.Payments.Tries, "1 to 10")
 	rule(c.Payments.Timeout >= time.Second && c.Payments.Timeout <= year, "payments.timeout", c.Payments.Timeout, "1s to 8760h, a year")
 	rule(c.Payments.Sandbox.DeclinePercent >= 0 && c.Payments.Sandbox.DeclinePercent <= 100, "payments.sandbox.decline_percent", c.Payments.Sandbox.DeclinePercent, "0 to 100")
+	rule(isAddress(c.ClickHouse.Listen), "clickhouse.listen", c.ClickHouse.Listen, "HOST:PORT, such as 127.0.0.1:8123")
+	rule(c.ClickHouse.Memory >= 512<<20, "clickhouse.memory", c.ClickHouse.Memory, "512 MiB or more")
+	rule(c.ClickHouse.Interval >= 10*time.Millisecond && c.ClickHouse.Interval <= time.Minute, "clickhouse.interval", c.ClickHouse.Interval, "10ms to 1m")
+	rule(c.ClickHouse.Keep == 0 || c.ClickHouse.Keep >= 24*time.Hour, "clickhouse.keep", c.ClickHouse.Keep, "0, or 24h or more")
 	rule(c.Engine.MaxBatch >= 1 && c.Engine.MaxBatch <= 100_000, "engine.max_batch", c.Engine.MaxBatch, "1 to 100000")
 	rule(c.Engine.CacheBytes >= 1<<20, "engine.cache_bytes", c.Engine.CacheBytes, "1 MiB or more")
 	for _, r := range c.Payments.Routes {

@@ -29,16 +29,19 @@ type CLI struct {
 	Config string `help:"YAML file of settings." type:"existingfile" placeholder:"FILE"`
 	Log    string `help:"debug, info, warn or error." placeholder:"LEVEL"`
 
-	Up      UpCmd      `cmd:"" help:"Run everything in one process: broker, processors, gateways, views, HTTP, and a payment sandbox."`
-	Run     RunCmd     `cmd:"" help:"Run some roles against a Kafka cluster."`
-	Demo    DemoCmd    `cmd:"" help:"Start a shop, let orders flow, show the outcomes, and stay up."`
-	Load    LoadCmd    `cmd:"" help:"Place the orders of a file or folder over HTTP. Repeatable: nothing is ordered twice."`
-	Audit   AuditCmd   `cmd:"" help:"Check the laws of the shop from the topics alone; exit status 1 on a violation."`
-	Bench   BenchCmd   `cmd:"" help:"Measure throughput and latency of this machine (--self) or of a running system."`
-	Topics  TopicsCmd  `cmd:"" help:"Topics of the system."`
-	Sandbox SandboxCmd `cmd:"" help:"Run the payment sandbox alone."`
-	Conf    ConfigCmd  `cmd:"" name:"config" help:"Settings."`
-	Version VersionCmd `cmd:"" help:"Print the version."`
+	Up        UpCmd        `cmd:"" help:"Run everything in one process: broker, processors, gateways, views, HTTP, and a payment sandbox."`
+	Run       RunCmd       `cmd:"" help:"Run some roles against a Kafka cluster."`
+	Demo      DemoCmd      `cmd:"" help:"Start a shop, let orders flow, show the outcomes, and stay up."`
+	Load      LoadCmd      `cmd:"" help:"Place the orders of a file or folder over HTTP. Repeatable: nothing is ordered twice."`
+	Audit     AuditCmd     `cmd:"" help:"Check the laws of the shop from the topics alone; exit status 1 on a violation."`
+	Bench     BenchCmd     `cmd:"" help:"Measure throughput and latency of this machine (--self) or of a running system."`
+	Topics    TopicsCmd    `cmd:"" help:"Topics of the system."`
+	Analytics AnalyticsCmd `cmd:"" help:"Show that ClickHouse equals the topics, and mend it when it does not."`
+	Migrate   MigrateCmd   `cmd:"" help:"Make or change the tables of a ClickHouse server (an embedded one does it itself)."`
+	Sandbox   SandboxCmd   `cmd:"" help:"Run the payment sandbox alone."`
+	Conf      ConfigCmd    `cmd:"" name:"config" help:"Settings."`
+	Engine    EngineCmd    `cmd:"" name:"clickhouse-engine" hidden:""`
+	Version   VersionCmd   `cmd:"" help:"Print the version."`
 }
 
 // run is what every command gets.
@@ -123,7 +126,7 @@ func (c *UpCmd) Run(r *run) error {
 
 // RunCmd runs some roles.
 type RunCmd struct {
-	Roles    []string `help:"Any of ingest, orders, products, customers, gateways, views." enum:"ingest,orders,products,customers,gateways,views" required:""`
+	Roles    []string `help:"Any of ingest, orders, products, customers, gateways, views, analytics." enum:"ingest,orders,products,customers,gateways,views,analytics" required:""`
 	Kafka    string   `help:"The Kafka cluster, one or more addresses parted by commas." placeholder:"HOST:PORT"`
 	Data     string   `help:"Directory of everything kept on disk (default ${data})." placeholder:"DIR"`
 	HTTP     string   `name:"http" help:"Address of the HTTP server (default ${http})." placeholder:"HOST:PORT"`

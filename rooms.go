@@ -58,7 +58,7 @@ func (a *app) checkHTTP() error { return web.CheckListen(a.conf.HTTP, auth) }
 // openHTTP starts the server with the rooms of the roles. Commands are answered from the views, so role ingest brings them along.
 func (a *app) openHTTP() error {
 	server := web.New(web.Config{Authenticator: auth, Public: append(slices.Clone(web.HealthPaths), "/", "/openapi.json", "/docs"), Log: a.log})
-	web.Health(server, a.ready, a.metrics)
+	web.Health(server, a.ready, a.details, a.metrics)
 	stopping := func() {}
 	if a.has(roleIngest, roleViews) {
 		v, err := a.openRooms()

@@ -136,7 +136,7 @@ var doors = []struct{ library, places string }{
 	{"github.com/gofiber/fiber", "ingest views internal/web"},
 	{"github.com/cockroachdb/pebble", "internal/store views"},
 	{"github.com/ebitengine/purego", "internal/clickhouse"},
-	{"github.com/ClickHouse/clickhouse-go", "internal/clickhouse views/clickhouse proof/bench config.go"},
+	{"github.com/ClickHouse/clickhouse-go", "internal/clickhouse views/clickhouse proof/bench analytics.go analysis.go"},
 	{"github.com/ClickHouse/ch-go", "internal/clickhouse"},
 }
 

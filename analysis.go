@@ -1,0 +1,264 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"oms/internal/clickhouse"
+	"oms/internal/kafka"
+	sink "oms/views/clickhouse"
+)
+
+// database finds the analysts' ClickHouse for a command: the one of the settings, else the embedded engine of a running process, else that of a stopped one, which is
+// started for the command alone.
+func (r *run) database(conf Config) (url string, closer func() error, err error) {
+	if conf.ClickHouse.URL != "" {
+		return conf.ClickHouse.URL, func() error { return nil }, nil
+	}
+	dirs, err := filepath.Glob(filepath.Join(conf.Data, "clickhouse", "*"))
+	if err != nil || len(dirs) == 0 {
+		return "", nil, fmt.Errorf("no ClickHouse: clickhouse.url is not set, and %s holds no embedded one (--data names another directory)", conf.Data)
+	}
+	for _, dir := range dirs {
+		if running, err := clickhouse.ReadEndpoint(dir); err == nil {
+			url, err := running.FullURL()
+			return url, func() error { return nil }, err
+		}
+	}
+	if len(dirs) > 1 {
+		return "", nil, fmt.Errorf("%s holds the facts of %d Kafka clusters: start the one that is meant, or set clickhouse.url", filepath.Join(conf.Data, "clickhouse"), len(dirs))
+	}
+	engine, err := r.startEngine(r.ctx, conf, filepath.Base(dirs[0]))
+	if err != nil {
+		return "", nil, err
+	}
+	return engine.URL(), engine.Close, nil
+}
+
+// analytics is a connection for who reads.
+func (r *run) analytics(conf Config) (driver.Conn, func() error, error) {
+	url, closer, err := r.database(conf)
+	if err != nil {
+		return nil, nil, err
+	}
+	conn, err := clickhouse.Open(url)
+	if err != nil {
+		return nil, nil, errors.Join(err, closer())
+	}
+	return conn, func() error { return errors.Join(conn.Close(), closer()) }, nil
+}
+
+// databaseFlags name what a command about analytics works on.
+type databaseFlags struct {
+	Data       string `help:"Data directory of the process whose embedded ClickHouse is meant (default ${data})." placeholder:"DIR"`
+	ClickHouse string `name:"clickhouse" help:"Another ClickHouse: http(s)://user:password@host:port/database or clickhouse(s)://…" placeholder:"URL"`
+}
+
+func (f databaseFlags) settings(r *run, more map[string]any) (Config, error) {
+	more["data"], more["clickhouse.url"] = f.Data, f.ClickHouse
+	return r.config(more)
+}
+
+// AnalyticsCmd shows that ClickHouse is true, and mends it.
+type AnalyticsCmd struct {
+	Verify  VerifyCmd  `cmd:"" help:"Compare ClickHouse with the topics, per partition and hour; exit status 1 on a difference."`
+	Rebuild RebuildCmd `cmd:"" help:"Fill a range of time, or everything, again from the topics, while the sink runs."`
+}
+
+// onTopics is a sink that is not run: it has the tools that need both sides.
+func onTopics(r *run, flags databaseFlags, brokersFlag string) (*sink.Sink, func() error, error) {
+	conf, err := flags.settings(r, brokers(brokersFlag))
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(conf.Kafka.Brokers) == 0 {
+		return nil, nil, errors.New("--kafka: want the address of the Kafka that ClickHouse is filled from")
+	}
+	cluster, err := conf.Kafka.settings()
+	if err != nil {
+		return nil, nil, err
+	}
+	id, err := cluster.ClusterID(r.ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	url, closer, err := r.database(conf)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := newTool(r, cluster, id, url)
+	if err != nil {
+		return nil, nil, errors.Join(err, closer())
+	}
+	return s, func() error { return errors.Join(s.Close(), closer()) }, nil
+}
+
+func newTool(r *run, cluster kafka.Settings, id, url string) (*sink.Sink, error) {
+	host, _ := os.Hostname() // the name is for people
+	return sink.New(sink.Config{Kafka: cluster, Cluster: id, URL: url, Instance: fmt.Sprintf("command %d on %s", os.Getpid(), host), Log: r.log})
+}
+
+// progress says what a long command is doing, to people only.
+func progress(step string) {
+	if terminal(os.Stderr) != nil {
+		fmt.Fprintln(os.Stderr, time.Now().Format(time.TimeOnly), step)
+	}
+}
+
+// VerifyCmd compares.
+type VerifyCmd struct {
+	databaseFlags
+	Kafka  string `help:"The Kafka that ClickHouse is filled from: the address that the ready line prints." placeholder:"HOST:PORT"`
+	Output string `short:"o" help:"text or json." enum:"text,json" default:"text"`
+}
+
+// Run compares and prints; exit status 1 on a difference.
+func (c VerifyCmd) Run(r *run) error {
+	s, closer, err := onTopics(r, c.databaseFlags, c.Kafka)
+	if err != nil {
+		return err
+	}
+	defer closer()
+	verdicts, err := s.Verify(r.ctx, progress)
+	if err != nil {
+		return fmt.Errorf("verify: %w", err)
+	}
+	different := 0
+	for _, v := range verdicts {
+		different += v.Different
+	}
+	if c.Output == "json" {
+		if err := json.NewEncoder(r.out).Encode(verdicts); err != nil {
+			return err
+		}
+	} else {
+		printVerdicts(r, verdicts)
+	}
+	if different > 0 {
+		return exitStatus(1)
+	}
+	return nil
+}
+
+func printVerdicts(r *run, verdicts []sink.Verdict) {
+	equal := true
+	for _, v := range verdicts {
+		word := "equal"
+		if v.Different > 0 {
+			word, equal = "DIFFERENT", false
+		}
+		var sums []string
+		for _, s := range v.Sums {
+			sums = append(sums, fmt.Sprintf("Σ %s %d", s.Column, s.Sum))
+		}
+		fmt.Fprintf(r.out, "%-16s %-9s %10d rows in %d partition hours  %s", v.Table, word, v.Rows, v.Cells, strings.Join(sums, ", "))
+		if v.Duplicates > 0 {
+			fmt.Fprintf(r.out, "  (%d repeated rows wait for their merge)", v.Duplicates)
+		}
+		fmt.Fprintln(r.out)
+		if v.First != "" {
+			fmt.Fprintln(r.out, "  ", v.First)
+		}
+	}
+	if equal {
+		fmt.Fprintln(r.out, "ClickHouse equals the topics")
+	}
+}
+
+// RebuildCmd fills tables again.
+type RebuildCmd struct {
+	databaseFlags
+	Kafka  string   `help:"The Kafka that ClickHouse is filled from." placeholder:"HOST:PORT"`
+	From   string   `help:"First instant of the range, RFC 3339 or a day such as 2026-11-24; without it and --to: everything." placeholder:"TIME"`
+	To     string   `help:"End of the range: the first instant that is not of it." placeholder:"TIME"`
+	Tables []string `name:"table" help:"Only these tables." placeholder:"TABLE"`
+	DryRun bool     `help:"Only print what would be rebuilt." default:"true" negatable:""`
+}
+
+// Run rebuilds.
+func (c RebuildCmd) Run(r *run) error {
+	what := sink.Rebuild{Tables: c.Tables}
+	var err error
+	if what.From, err = instantFlag("--from", c.From); err != nil {
+		return err
+	}
+	if what.To, err = instantFlag("--to", c.To); err != nil {
+		return err
+	}
+	plan, err := what.Plan()
+	if err != nil {
+		return err
+	}
+	for _, line := range plan {
+		fmt.Fprintln(r.out, line)
+	}
+	if c.DryRun {
+		fmt.Fprintln(r.out, "nothing was done: --no-dry-run does it")
+		return nil
+	}
+	s, closer, err := onTopics(r, c.databaseFlags, c.Kafka)
+	if err != nil {
+		return err
+	}
+	defer closer()
+	started := time.Now()
+	if err := s.Rebuild(r.ctx, what, progress); err != nil {
+		return fmt.Errorf("rebuild: %w", err)
+	}
+	fmt.Fprintf(r.out, "rebuilt in %s; oms analytics verify compares it\n", time.Since(started).Round(time.Millisecond))
+	return nil
+}
+
+// instantFlag reads a time; empty is none.
+func instantFlag(flag, value string) (time.Time, error) {
+	if value == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, value); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%s: %q: want RFC 3339 such as 2026-11-24T13:00:00Z, or a day such as 2026-11-24", flag, value)
+}
+
+// MigrateCmd makes or changes the tables of a ClickHouse.
+type MigrateCmd struct {
+	databaseFlags
+}
+
+// Run takes the steps that are missing. Steps only go forward.
+func (c MigrateCmd) Run(r *run) error {
+	conf, err := c.settings(r, map[string]any{})
+	if err != nil {
+		return err
+	}
+	url, closer, err := r.database(conf)
+	if err != nil {
+		return err
+	}
+	defer closer()
+	db, err := clickhouse.OpenDB(url)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	ctx, cancel := context.WithTimeout(r.ctx, 10*time.Minute)
+	defer cancel()
+	steps, err := sink.Migrate(ctx, db, conf.ClickHouse.Keep)
+	for _, s := range steps {
+		fmt.Fprintln(r.out, s)
+	}
+	if err == nil && len(steps) == 0 {
+		fmt.Fprintln(r.out, "nothing to do")
+	}
+	return err
+}

@@ -1,0 +1,121 @@
+package clickhouse
+
+import (
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"oms/internal/kafka"
+	"oms/topics"
+)
+
+// A batch goes out when it has this many rows or bytes, or when its first record has waited for the sink's interval.
+const (
+	maxBatchRows  = 50_000
+	maxBatchBytes = 24 << 20
+)
+
+// batch is what the next inserts take: rows by table, from where each table stands to where the reader is.
+type batch struct {
+	blocks  map[*table]*block
+	spans   map[*table][]span
+	now     map[string]*kgo.Record // the newest row of each order: what it replaces within a batch was nobody's to see
+	oldest  time.Time              // of the records' timestamps
+	newest  time.Time
+	since   time.Time // when its first record was taken
+	records int
+	bad     int // records that can be in no table
+}
+
+func newBatch() *batch {
+	return &batch{blocks: map[*table]*block{}, now: map[string]*kgo.Record{}}
+}
+
+// full tells whether the batch should go out now rather than grow.
+func (b *batch) full() bool {
+	rows, bytes := len(b.now), 200*len(b.now)
+	for _, bl := range b.blocks {
+		rows, bytes = rows+bl.rows, bytes+bl.bytes
+	}
+	return rows >= maxBatchRows || bytes >= maxBatchBytes
+}
+
+func (b *batch) empty() bool { return b.records == 0 }
+
+func (b *batch) block(t *table) *block {
+	if b.blocks[t] == nil {
+		b.blocks[t] = newBlock(t.columns)
+	}
+	return b.blocks[t]
+}
+
+// take adds the rows of a record to the tables that lack it.
+func (b *batch) take(rec *kgo.Record, lacks func(*table) bool) {
+	if b.records == 0 {
+		b.since = time.Now()
+	}
+	b.records++
+	if b.oldest.IsZero() || rec.Timestamp.Before(b.oldest) {
+		b.oldest = rec.Timestamp
+	}
+	if rec.Timestamp.After(b.newest) {
+		b.newest = rec.Timestamp
+	}
+	if rec.Topic == topics.OrdersTable.Name && rec.Value != nil {
+		b.now[string(rec.Key)] = rec
+		return
+	}
+	b.put(rec, lacks)
+}
+
+// put maps a record.
+func (b *batch) put(rec *kgo.Record, lacks func(*table) bool) {
+	m, err := readable(rec.Topic, rec.Value)
+	if err != nil {
+		if lacks(deadLetters) {
+			b.bad++
+			bl := b.block(deadLetters)
+			bl.str(rec.Topic)
+			bl.int(int64(rec.Partition), rec.Offset)
+			bl.ms(rec.Timestamp.UnixMilli())
+			bl.str(string(rec.Key), string(rec.Value), err.Error())
+			bl.end()
+		}
+		return
+	}
+	at := place{rec.Topic, int64(rec.Partition), rec.Offset}
+	for _, t := range tables {
+		if t.fills(rec.Topic) && lacks(t) {
+			t.rows(b.block(t), m, at)
+		}
+	}
+}
+
+// seal maps what was held back and names the spans: where each table stood and where it stands with this batch.
+func (b *batch) seal(from map[*table]kafka.Offsets, next kafka.Offsets) {
+	for _, rec := range b.now {
+		b.put(rec, func(t *table) bool { return rec.Offset >= from[t][rec.Topic][rec.Partition] })
+	}
+	b.now = nil
+	b.spans = map[*table][]span{}
+	for _, t := range tables {
+		for topic, parts := range next {
+			if !t.fills(topic) {
+				continue
+			}
+			for p, to := range parts {
+				if at := from[t][topic][p]; to > at {
+					b.spans[t] = append(b.spans[t], span{topic, p, at, to})
+				}
+			}
+		}
+	}
+}
+
+// rows of a table in the sealed batch.
+func (b *batch) rows(t *table) int {
+	if b.blocks[t] == nil {
+		return 0
+	}
+	return b.blocks[t].rows
+}

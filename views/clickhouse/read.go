@@ -1,0 +1,246 @@
+package clickhouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"oms/internal/kafka"
+	"oms/topics"
+)
+
+// topicNames of every source.
+func topicNames() []string {
+	var all []string
+	for _, t := range followed {
+		all = append(all, t.Name)
+	}
+	return all
+}
+
+// read hands out batches of what the tables lack, in the order of each partition, until something fails. done is where the tables stand; it is kept up to date.
+func (s *Sink) read(ctx context.Context, done map[*table]kafka.Offsets, out chan<- *batch) error {
+	r, err := s.open(ctx, done)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	b, ask := newBatch(), time.Time{}
+	for {
+		if time.Since(ask) >= time.Second {
+			ends, err := r.Ends(ctx)
+			if err != nil {
+				return err
+			}
+			s.state.behind(lag(ends, done))
+			ask = time.Now()
+		}
+		if b.full() || !b.empty() && time.Since(b.since) >= s.cfg.Interval {
+			next := r.Next()
+			b.seal(done, next)
+			select {
+			case out <- b:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			advance(done, next)
+			b = newBatch()
+		}
+		if err := poll(ctx, r, wait(b, s.cfg.Interval), func(rec *kgo.Record) error {
+			b.take(rec, func(t *table) bool { return rec.Offset >= done[t][rec.Topic][rec.Partition] })
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+}
+
+// wait is how long the batch may still wait for records.
+func wait(b *batch, interval time.Duration) time.Duration {
+	if b.empty() {
+		return time.Second
+	}
+	return max(interval-time.Since(b.since), time.Millisecond)
+}
+
+// poll takes what comes within the time.
+func poll(ctx context.Context, r *kafka.Reader, within time.Duration, take func(*kgo.Record) error) error {
+	waiting, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	err := r.Poll(waiting, take)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return nil
+	}
+	return err
+}
+
+// advance moves the tables to where the reader is.
+func advance(done map[*table]kafka.Offsets, next kafka.Offsets) {
+	for t, at := range done {
+		for topic, parts := range next {
+			for p, to := range parts {
+				if t.fills(topic) && to > at[topic][p] {
+					set(at, topic, p, to)
+				}
+			}
+		}
+	}
+}
+
+// lag is how many offsets the table that is furthest behind lacks, transaction markers included, summed over the partitions.
+func lag(ends kafka.Offsets, done map[*table]kafka.Offsets) (n int64) {
+	for topic, at := range slowest(done) {
+		for p, end := range ends[topic] {
+			n += max(0, end-at[p])
+		}
+	}
+	return n
+}
+
+// slowest is where the table that is furthest behind stands, of each partition that any table knows; a topic of which a table knows nothing is not in it.
+func slowest(done map[*table]kafka.Offsets) kafka.Offsets {
+	least := kafka.Offsets{}
+	for _, topic := range followed {
+		least[topic.Name] = map[int32]int64{}
+		for t := range done {
+			for p := range done[t][topic.Name] {
+				at := int64(-1)
+				for other := range done {
+					if !other.fills(topic.Name) {
+						continue
+					}
+					if to := done[other][topic.Name][p]; at < 0 || to < at {
+						at = to
+					}
+				}
+				least[topic.Name][p] = at
+			}
+		}
+	}
+	return least
+}
+
+// open a reader where the slowest table stands. A partition whose log no longer holds that place (it lost its end, so other records will stand at those offsets) is taken out
+// of the tables and read again from its start. Where a log has lost its beginning, what went is named and the rest goes on.
+func (s *Sink) open(ctx context.Context, done map[*table]kafka.Offsets) (*kafka.Reader, error) {
+	for {
+		at := slowest(done)
+		r, err := s.cfg.Kafka.NewReader(ctx, kafka.From{Offsets: at}, topicNames()...)
+		if err != nil {
+			return nil, err
+		}
+		ends, err := r.Ends(ctx)
+		if err != nil {
+			r.Close()
+			return nil, err
+		}
+		forgotten := 0
+		for topic, parts := range r.Next() {
+			for p, first := range parts {
+				for _, t := range tables {
+					if stands, known := done[t][topic][p]; known && stands > ends[topic][p] {
+						if err := s.forget(ctx, t, topic, p, stands, ends[topic][p]); err != nil {
+							r.Close()
+							return nil, err
+						}
+						delete(done[t][topic], p)
+						forgotten++
+					}
+				}
+				if was, known := at[topic][p]; known && first > was && topic != topics.OrdersTable.Name {
+					s.stats.gone.Add(float64(first - was))
+					s.log.Error("analytics: records were removed from a topic before the tables had them", "topic", topic, "partition", p, "first_offset", was, "next_offset", first)
+				}
+			}
+		}
+		if forgotten == 0 {
+			return r, nil
+		}
+		r.Close()
+	}
+}
+
+// forget takes what came from a partition out of a table.
+func (s *Sink) forget(ctx context.Context, t *table, topic string, partition int32, stands, end int64) error {
+	s.log.Warn("analytics: the log ends before the place where a table stands; the partition is read again from its start", "table", t.name, "topic", topic, "partition", partition, "offset", stands, "end", end)
+	if err := s.conn.Exec(ctx, fmt.Sprintf(`ALTER TABLE %s DELETE WHERE _topic = {topic:String} AND _partition = {partition:Int64} SETTINGS mutations_sync = 2`, t.name),
+		named("topic", topic), named("partition", int64(partition))); err != nil {
+		return err
+	}
+	return s.rewind(ctx, t, []span{{topic, partition, 0, 0}})
+}
+
+// rewind makes a table stand at the ends of the spans, whatever was noted before.
+func (s *Sink) rewind(ctx context.Context, t *table, to []span) error {
+	s.seq++
+	return note(ctx, s.conn, []intent{{table: t, seq: s.seq, spans: to}}, nil)
+}
+
+// repeat does the inserts of which nobody knows the outcome, with exactly their spans and tokens, and notes that they are done.
+func (s *Sink) repeat(ctx context.Context, m memory) error {
+	for _, i := range m.undone {
+		b, err := s.reread(ctx, i)
+		if err != nil {
+			return err
+		}
+		if b.rows(i.table) > 0 {
+			if err := insert(ctx, s.conn, i.table.name, b.blocks[i.table], i.token); err != nil {
+				return err
+			}
+		}
+		if err := note(ctx, s.conn, []intent{i}, nil); err != nil {
+			return err
+		}
+		for _, sp := range i.spans {
+			set(m.done[i.table], sp.topic, sp.partition, sp.next)
+		}
+		s.log.Info("analytics: an insert without a known outcome was repeated", "table", i.table.name, "rows", b.rows(i.table), "token", i.token)
+	}
+	return nil
+}
+
+// reread makes the block of an intent again.
+func (s *Sink) reread(ctx context.Context, i intent) (*batch, error) {
+	from, to, wanted := kafka.Offsets{}, kafka.Offsets{}, map[string]bool{}
+	for _, sp := range i.spans {
+		set(from, sp.topic, sp.partition, sp.first)
+		set(to, sp.topic, sp.partition, sp.next)
+		wanted[sp.topic] = true
+	}
+	var names []string
+	for name := range wanted {
+		names = append(names, name)
+	}
+	r, err := s.cfg.Kafka.NewReader(ctx, kafka.From{End: true, Offsets: from}, names...)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	ends, err := r.Ends(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for topic, parts := range to {
+		for p, next := range parts {
+			to[topic][p] = min(next, ends[topic][p]) // a log that lost its end is seen to by open
+		}
+	}
+	b := newBatch()
+	for !r.Reached(to) {
+		if err := r.Poll(ctx, func(rec *kgo.Record) error {
+			if first, ok := from[rec.Topic][rec.Partition]; ok && rec.Offset >= first && rec.Offset < to[rec.Topic][rec.Partition] {
+				b.take(rec, func(t *table) bool { return t == i.table })
+			}
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+	}
+	for _, rec := range b.now {
+		b.put(rec, func(t *table) bool { return t == i.table })
+	}
+	return b, nil
+}

@@ -1,0 +1,390 @@
+package clickhouse
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"oms/internal/kafka"
+	"oms/schemas"
+	"oms/topics"
+)
+
+// cell is what is compared: the rows that one partition of a topic brought into one hour of a table.
+type cell struct {
+	Topic     string
+	Partition int32
+	Hour      int64 // Unix hours of the table's time; 0 where a table has none
+}
+
+func (c cell) String() string {
+	if c.Hour == 0 {
+		return fmt.Sprintf("%s/%d", c.Topic, c.Partition)
+	}
+	return fmt.Sprintf("%s/%d in the hour of %s", c.Topic, c.Partition, time.Unix(c.Hour*3600, 0).UTC().Format("2006-01-02T15:04Z"))
+}
+
+// sums of a cell, or of a table: count, digest of every column, and sums of the columns that people ask for.
+type sums struct {
+	digest
+	Of []int64
+}
+
+func (s *sums) add(o sums) {
+	s.digest.add(o.digest)
+	if s.Of == nil {
+		s.Of = make([]int64, len(o.Of))
+	}
+	for i := range o.Of {
+		s.Of[i] += o.Of[i]
+	}
+}
+
+func (s sums) equal(o sums) bool {
+	return s.digest == o.digest && (s.Rows == 0 || slices.Equal(s.Of, o.Of))
+}
+
+// Verdict about one table.
+type Verdict struct {
+	Table      string
+	Rows       uint64 // as the topics have them
+	Sums       []Sum  // as the topics have them
+	Cells      int    // partition hours compared
+	Different  int    // of those, how many differ
+	First      string // the first difference, in words; empty: none
+	Duplicates uint64 // rows that a merge will drop; what reads with FINAL does not see them
+}
+
+// Sum of a column.
+type Sum struct {
+	Column string
+	Sum    int64
+}
+
+// Verify compares every table with the topics that it is filled from: per partition and hour the count, the sums and a digest of all columns that does not depend on
+// the order of rows. It compares up to where the tables stand when it begins, so a sink may run meanwhile. say is told what is being read.
+func (s *Sink) Verify(ctx context.Context, say func(string)) ([]Verdict, error) {
+	if err := checkSchema(ctx, s.conn); err != nil {
+		return nil, err
+	}
+	m, err := remember(ctx, s.conn)
+	if err != nil {
+		return nil, err
+	}
+	if len(m.undone) > 0 { // of a sink that is at it right now, or of one that was killed
+		say(fmt.Sprintf("%d inserts are under way; what they bring is left out", len(m.undone)))
+	}
+	say("reading the topics")
+	want, err := s.expected(ctx, m.done, nil)
+	if err != nil {
+		return nil, err
+	}
+	var all []Verdict
+	for _, t := range tables {
+		say("asking " + t.name)
+		v, err := s.judge(ctx, t, m.done[t], want[t])
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", t.name, err)
+		}
+		all = append(all, v)
+	}
+	return all, nil
+}
+
+// tally of one table, as the topics have it.
+type tally struct {
+	cells map[cell]sums
+	rows  map[string]keyed // of a table that keeps the newest version only: by key
+	found map[int64]digest // of the one cell that is looked into: by offset
+}
+
+// keyed is the newest row of a key.
+type keyed struct {
+	sums
+	at            cell
+	offset, newer int64 // newer: its version
+}
+
+// replaces tells whether the table keeps only the newest version of a key, which has no hour then.
+func (t *table) replaces() bool { return t.name == "orders_now" || t.name == "products" }
+
+// expected reads the topics up to where the tables stand. With a cell to look into, only that cell of its table is kept, by offset.
+func (s *Sink) expected(ctx context.Context, done map[*table]kafka.Offsets, into *question) (map[*table]*tally, error) {
+	all := map[*table]*tally{}
+	ends := kafka.Offsets{}
+	for _, t := range tables {
+		all[t] = &tally{cells: map[cell]sums{}, rows: map[string]keyed{}, found: map[int64]digest{}}
+		for topic, parts := range done[t] {
+			for p, at := range parts {
+				set(ends, topic, p, max(at, ends[topic][p]))
+			}
+		}
+	}
+	r, err := s.cfg.Kafka.NewReader(ctx, kafka.From{}, topicNames()...)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	have, err := r.Ends(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for topic, parts := range ends {
+		for p, to := range parts {
+			ends[topic][p] = min(to, have[topic][p])
+		}
+	}
+	var scratch []byte
+	for !r.Reached(ends) {
+		err := r.Poll(ctx, func(rec *kgo.Record) error {
+			b := newBatch()
+			b.put(rec, func(t *table) bool {
+				return rec.Offset < done[t][rec.Topic][rec.Partition] && (into == nil || into.table == t)
+			})
+			for t, bl := range b.blocks {
+				for i := range bl.rows {
+					scratch = all[t].count(t, bl, i, rec, into, scratch)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, t := range all {
+		for _, row := range t.rows {
+			c := t.cells[row.at]
+			c.add(row.sums)
+			t.cells[row.at] = c
+		}
+	}
+	return all, nil
+}
+
+// count takes row i of the block.
+func (a *tally) count(t *table, b *block, i int, rec *kgo.Record, into *question, scratch []byte) []byte {
+	one := sums{Of: make([]int64, len(t.sums))}
+	one.digest, scratch = b.row(i, scratch)
+	for n, name := range t.sums {
+		one.Of[n] = b.number(name, i)
+	}
+	at := cell{Topic: rec.Topic, Partition: rec.Partition}
+	if t.time != "" {
+		at.Hour = b.number(t.time, i) / 3_600_000
+	}
+	switch {
+	case t == deadLetters && rec.Topic == topics.OrdersTable.Name: // a row that was replaced within a batch is not looked at, readable or not
+	case into != nil:
+		if into.at == at {
+			d := a.found[rec.Offset]
+			d.add(one.digest)
+			a.found[rec.Offset] = d
+		}
+	case t.replaces():
+		if version := b.number("version", i); version >= a.rows[string(rec.Key)].newer {
+			a.rows[string(rec.Key)] = keyed{one, at, rec.Offset, version}
+		}
+	default:
+		c := a.cells[at]
+		c.add(one)
+		a.cells[at] = c
+	}
+	return scratch
+}
+
+// number in row i of a column that is no text.
+func (b *block) number(name string, i int) int64 {
+	for c := range b.columns {
+		if b.columns[c].name == name {
+			return b.numbers[c][i]
+		}
+	}
+	panic("clickhouse: no column " + name)
+}
+
+// stood is the condition that a row is of before where the table stood.
+func stood(done kafka.Offsets) string {
+	var parts []string
+	for _, topic := range slices.Sorted(maps.Keys(done)) {
+		for _, p := range slices.Sorted(maps.Keys(done[topic])) {
+			parts = append(parts, fmt.Sprintf("(_topic = '%s' AND _partition = %d AND _offset < %d)", topic, p, done[topic][p]))
+		}
+	}
+	return "(" + strings.Join(append(parts, "0"), " OR ") + ")"
+}
+
+// compared is stood without what cannot be compared: of a row that was replaced within a batch nobody looked whether it is readable.
+func compared(t *table, done kafka.Offsets) string {
+	if t == deadLetters {
+		return stood(done) + " AND _topic != '" + topics.OrdersTable.Name + "'"
+	}
+	return stood(done)
+}
+
+// judge compares one table.
+func (s *Sink) judge(ctx context.Context, t *table, done kafka.Offsets, want *tally) (v Verdict, err error) {
+	v = Verdict{Table: t.name}
+	if t.replaces() {
+		// What has moved on since the topics were read is seen in its new version only: it is another verify's.
+		if err := s.dropMoved(ctx, t, done, want); err != nil {
+			return v, err
+		}
+	}
+	have, err := s.stored(ctx, t, done)
+	if err != nil {
+		return v, err
+	}
+	var total sums
+	var differ []cell
+	for at, w := range want.cells {
+		total.add(w)
+		if !w.equal(have[at]) {
+			differ = append(differ, at)
+		}
+	}
+	for at, h := range have {
+		if _, known := want.cells[at]; !known && h.Rows > 0 {
+			differ = append(differ, at)
+		}
+	}
+	v.Rows, v.Cells, v.Different = total.Rows, len(want.cells), len(differ)
+	for i, name := range t.sums {
+		if total.Of != nil {
+			v.Sums = append(v.Sums, Sum{name, total.Of[i]})
+		}
+	}
+	if !t.replaces() {
+		if err := s.conn.QueryRow(ctx, fmt.Sprintf(`SELECT toUInt64((SELECT count() FROM %[1]s WHERE %[2]s) - (SELECT count() FROM %[1]s FINAL WHERE %[2]s))`, t.name, compared(t, done))).Scan(&v.Duplicates); err != nil {
+			return v, err
+		}
+	}
+	if len(differ) == 0 {
+		return v, nil
+	}
+	slices.SortFunc(differ, func(a, b cell) int {
+		return strings.Compare(fmt.Sprintf("%020d%v", a.Hour, a), fmt.Sprintf("%020d%v", b.Hour, b))
+	})
+	v.First, err = s.explain(ctx, t, differ[0], done, want.cells[differ[0]], have[differ[0]])
+	return v, err
+}
+
+// stored asks ClickHouse for the cells of a table.
+func (s *Sink) stored(ctx context.Context, t *table, done kafka.Offsets) (map[cell]sums, error) {
+	hour := "toInt64(0)"
+	if t.time != "" {
+		hour = "toInt64(intDiv(toUnixTimestamp64Milli(" + t.time + "), 3600000))"
+	}
+	sum := ""
+	for _, name := range t.sums {
+		sum += ", sum(" + name + ")"
+	}
+	rows, err := s.conn.Query(ctx, fmt.Sprintf(`SELECT _topic, toInt32(_partition), %s AS hour, count(), sum(%s)%s FROM %s FINAL WHERE %s GROUP BY _topic, _partition, hour`,
+		hour, digestSQL(t.columns), sum, t.name, compared(t, done)))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	all := map[cell]sums{}
+	for rows.Next() {
+		var at cell
+		h := sums{Of: make([]int64, len(t.sums))}
+		into := []any{&at.Topic, &at.Partition, &at.Hour, &h.Rows, &h.Hash}
+		for i := range h.Of {
+			into = append(into, &h.Of[i])
+		}
+		if err := rows.Scan(into...); err != nil {
+			return nil, err
+		}
+		all[at] = h
+	}
+	return all, rows.Err()
+}
+
+// dropMoved takes the keys out of the expectation whose newest row is beyond where the table stood.
+func (s *Sink) dropMoved(ctx context.Context, t *table, done kafka.Offsets, want *tally) error {
+	key := "order_id"
+	if t.name == "products" {
+		key = "if(tenant IN ('', '" + schemas.DefaultTenant + "'), product_id, concat(tenant, '/', product_id))" // schemas.ProductKey
+	}
+	rows, err := s.conn.Query(ctx, fmt.Sprintf(`SELECT %s FROM %s FINAL WHERE NOT %s`, key, t.name, stood(done)))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return err
+		}
+		if row, ok := want.rows[id]; ok {
+			c := want.cells[row.at]
+			c.Rows, c.Hash = c.Rows-row.Rows, c.Hash-row.Hash
+			for i := range c.Of {
+				c.Of[i] -= row.Of[i]
+			}
+			want.cells[row.at] = c
+			delete(want.rows, id)
+		}
+	}
+	return rows.Err()
+}
+
+// question is one cell that is looked into.
+type question struct {
+	table *table
+	at    cell
+}
+
+// explain says what the first difference of a cell is.
+func (s *Sink) explain(ctx context.Context, t *table, at cell, done kafka.Offsets, want, have sums) (string, error) {
+	where := fmt.Sprintf("%s: %s: the topic has %d rows %v, ClickHouse %d rows %v", t.name, at, want.Rows, want.Of, have.Rows, have.Of)
+	if t.replaces() {
+		return where, nil
+	}
+	all, err := s.expected(ctx, map[*table]kafka.Offsets{t: done}, &question{t, at})
+	if err != nil {
+		return where, err
+	}
+	cond := compared(t, done) + fmt.Sprintf(" AND _topic = '%s' AND _partition = %d", at.Topic, at.Partition)
+	if t.time != "" {
+		cond += fmt.Sprintf(" AND intDiv(toUnixTimestamp64Milli(%s), 3600000) = %d", t.time, at.Hour)
+	}
+	rows, err := s.conn.Query(ctx, fmt.Sprintf(`SELECT _offset, count(), sum(%s) FROM %s FINAL WHERE %s GROUP BY _offset ORDER BY _offset`, digestSQL(t.columns), t.name, cond))
+	if err != nil {
+		return where, err
+	}
+	defer rows.Close()
+	found := all[t].found
+	first, what := int64(-1), ""
+	worse := func(offset int64, text string) {
+		if first < 0 || offset < first {
+			first, what = offset, text
+		}
+	}
+	for rows.Next() {
+		var offset int64
+		var d digest
+		if err := rows.Scan(&offset, &d.Rows, &d.Hash); err != nil {
+			return where, err
+		}
+		switch w, ok := found[offset]; {
+		case !ok:
+			worse(offset, "ClickHouse has rows of it, the topic has none")
+		case w.Rows != d.Rows:
+			worse(offset, fmt.Sprintf("the topic has %d rows of it, ClickHouse %d", w.Rows, d.Rows))
+		case w != d:
+			worse(offset, "its rows have other values in ClickHouse")
+		}
+		delete(found, offset)
+	}
+	for offset := range found {
+		worse(offset, "it is missing in ClickHouse")
+	}
+	return fmt.Sprintf("%s; first at offset %d: %s", where, first, what), rows.Err()
+}

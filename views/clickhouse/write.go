@@ -1,0 +1,98 @@
+package clickhouse
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// insertsAtOnce into ClickHouse: enough that one waits for the network while another is worked on.
+const insertsAtOnce = 3
+
+// writer inserts batches, one after the other.
+type writer struct {
+	sink *Sink
+	open []intent // of the last batch: inserted, and not yet noted as done
+}
+
+// run writes batches until there are no more. What is done is noted together with the next intents, or as soon as there is no next batch.
+func (w *writer) run(ctx context.Context, batches <-chan *batch) error {
+	for {
+		select {
+		case b, ok := <-batches:
+			if !ok {
+				return w.finish(context.WithoutCancel(ctx))
+			}
+			if err := w.write(ctx, b); err != nil {
+				return err
+			}
+		default:
+			if err := w.finish(ctx); err != nil {
+				return err
+			}
+			b, ok := <-batches
+			if !ok {
+				return nil
+			}
+			if err := w.write(ctx, b); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// finish notes what is inserted as done.
+func (w *writer) finish(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := note(ctx, w.sink.conn, w.open, nil); err != nil {
+		return err
+	}
+	w.open = nil
+	return nil
+}
+
+// write inserts a batch: intents first, then the tables.
+func (w *writer) write(ctx context.Context, b *batch) error {
+	s, started := w.sink, time.Now()
+	if err := s.lead.check(ctx); err != nil {
+		return err
+	}
+	s.seq++
+	var intents, nothing []intent
+	for _, t := range tables {
+		switch i := (intent{table: t, seq: s.seq, spans: b.spans[t]}); {
+		case len(i.spans) == 0:
+		case b.rows(t) == 0:
+			nothing = append(nothing, i)
+		default:
+			i.token = token(s.seq, t)
+			intents = append(intents, i)
+		}
+	}
+	if err := note(ctx, s.conn, append(w.open, nothing...), intents); err != nil {
+		return err
+	}
+	w.open = nil
+	var g errgroup.Group
+	g.SetLimit(insertsAtOnce)
+	for _, i := range intents {
+		g.Go(func() error {
+			began := time.Now()
+			err := insert(ctx, s.conn, i.table.name, b.blocks[i.table], i.token)
+			if err == nil {
+				s.stats.inserted(i.table, b.rows(i.table), time.Since(began))
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	w.open = intents
+	s.wrote = true
+	s.stats.wrote(b, time.Since(started))
+	s.state.wrote(b)
+	return nil
+}
