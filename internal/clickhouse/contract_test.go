@@ -78,7 +78,7 @@ func ownDatabase(t *testing.T, p place) place {
 	t.Helper()
 	admin := connect(t, p.url)
 	name := "contract_" + strings.ToLower(strings.ReplaceAll(uuid.NewString(), "-", ""))
-	exec(t, admin, "CREATE DATABASE "+name)
+	execute(t, admin, "CREATE DATABASE "+name)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // the test's own has ended
 		defer cancel()
@@ -106,7 +106,7 @@ func connect(t testing.TB, at string) clickhouse.Conn {
 	return c
 }
 
-func exec(t testing.TB, c clickhouse.Conn, sql string, args ...any) {
+func execute(t testing.TB, c clickhouse.Conn, sql string, args ...any) {
 	t.Helper()
 	if err := c.Exec(t.Context(), sql, args...); err != nil {
 		t.Fatalf("%s: %v", sql, err)
@@ -182,8 +182,8 @@ func roundTrips(t *testing.T, p place) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			exec(t, c, "DROP TABLE IF EXISTS wide SYNC")
-			exec(t, c, `CREATE TABLE wide (id String, kind LowCardinality(String), state Enum8('new' = 1, 'done' = 2), at DateTime64(3, 'UTC'), day Date, n Int64, u UInt64, money Decimal(18, 4),
+			execute(t, c, "DROP TABLE IF EXISTS wide SYNC")
+			execute(t, c, `CREATE TABLE wide (id String, kind LowCardinality(String), state Enum8('new' = 1, 'done' = 2), at DateTime64(3, 'UTC'), day Date, n Int64, u UInt64, money Decimal(18, 4),
 				tags Array(LowCardinality(String)), note Nullable(String), code FixedString(4), key UUID, f Float64, ok Bool) ENGINE = MergeTree ORDER BY n`)
 			batch, err := c.PrepareBatch(t.Context(), "INSERT INTO wide")
 			if err != nil {
@@ -214,7 +214,7 @@ func same(a, b wide) bool {
 }
 
 func parameters(t *testing.T, p place) {
-	exec(t, p.conn, "CREATE TABLE kept (a String) ENGINE = MergeTree ORDER BY a")
+	execute(t, p.conn, "CREATE TABLE kept (a String) ENGINE = MergeTree ORDER BY a")
 	for _, text := range []string{"", "plain", "it's", `a\b`, "line\nbreak\ttab", `"quoted"`, "`", "'; DROP TABLE kept; --", "') OR 1=1 --", "{x:String}", "\x00zero", "ünïcode 漢字", `\N`, `\'`, "%41&a=b+c #"} {
 		if got := value[string](t, p.conn, "SELECT {x:String}", driver.Named("x", text)); got != text {
 			t.Errorf("%q came back as %q", text, got)
@@ -279,7 +279,7 @@ func typedExceptions(t *testing.T, p place) {
 	if err := p.conn.QueryRow(t.Context(), "SELECT a FROM no_such_table").Scan(new(int)); clickhouse.Code(err) != 60 {
 		t.Errorf("a query on no table: %v", err)
 	}
-	exec(t, p.conn, "CREATE TABLE narrow (a UInt8) ENGINE = MergeTree ORDER BY a")
+	execute(t, p.conn, "CREATE TABLE narrow (a UInt8) ENGINE = MergeTree ORDER BY a")
 	if err := p.conn.Exec(t.Context(), "INSERT INTO narrow SELECT throwIf(number = 5) FROM numbers(10)"); clickhouse.Code(err) != 395 {
 		t.Errorf("a failing insert: %v, want code 395", err)
 	}
@@ -372,7 +372,7 @@ func send(ctx context.Context, c clickhouse.Conn, table, token string, batch uin
 const tokenTable = "CREATE TABLE tokens (batch UInt64, i UInt32, text String) ENGINE = MergeTree ORDER BY (batch, i) SETTINGS non_replicated_deduplication_window = 1000"
 
 func deduplicated(t *testing.T, p place) {
-	exec(t, p.conn, tokenTable)
+	execute(t, p.conn, tokenTable)
 	for _, step := range []struct {
 		token string
 		batch uint64
@@ -398,13 +398,13 @@ func deduplicated(t *testing.T, p place) {
 }
 
 func replaced(t *testing.T, p place) {
-	exec(t, p.conn, "CREATE TABLE versions (id String, v UInt64, text String) ENGINE = ReplacingMergeTree(v) ORDER BY id")
-	exec(t, p.conn, "INSERT INTO versions VALUES ('a', 2, 'new'), ('b', 1, 'only')")
-	exec(t, p.conn, "INSERT INTO versions VALUES ('a', 1, 'old')")
+	execute(t, p.conn, "CREATE TABLE versions (id String, v UInt64, text String) ENGINE = ReplacingMergeTree(v) ORDER BY id")
+	execute(t, p.conn, "INSERT INTO versions VALUES ('a', 2, 'new'), ('b', 1, 'only')")
+	execute(t, p.conn, "INSERT INTO versions VALUES ('a', 1, 'old')")
 	if got := value[string](t, p.conn, "SELECT arrayStringConcat(groupArray(concat(id, '=', text)), ' ') FROM (SELECT * FROM versions FINAL ORDER BY id)"); got != "a=new b=only" {
 		t.Errorf("FINAL: %q", got)
 	}
-	exec(t, p.conn, "OPTIMIZE TABLE versions FINAL")
+	execute(t, p.conn, "OPTIMIZE TABLE versions FINAL")
 	if n := value[uint64](t, p.conn, "SELECT count() FROM versions"); n != 2 {
 		t.Errorf("after a merge: %d rows, want 2", n)
 	}
@@ -412,30 +412,30 @@ func replaced(t *testing.T, p place) {
 
 func replacedPartition(t *testing.T, p place) {
 	for _, name := range []string{"live", "shadow"} {
-		exec(t, p.conn, "CREATE TABLE "+name+" (day Date, n UInt32) ENGINE = MergeTree PARTITION BY toYYYYMM(day) ORDER BY n")
+		execute(t, p.conn, "CREATE TABLE "+name+" (day Date, n UInt32) ENGINE = MergeTree PARTITION BY toYYYYMM(day) ORDER BY n")
 	}
-	exec(t, p.conn, "INSERT INTO live SELECT '2026-01-05', number FROM numbers(10)")
-	exec(t, p.conn, "INSERT INTO live SELECT '2026-02-05', number FROM numbers(10)")
-	exec(t, p.conn, "INSERT INTO shadow SELECT '2026-01-06', number FROM numbers(3)")
-	exec(t, p.conn, "ALTER TABLE live REPLACE PARTITION 202601 FROM shadow")
+	execute(t, p.conn, "INSERT INTO live SELECT '2026-01-05', number FROM numbers(10)")
+	execute(t, p.conn, "INSERT INTO live SELECT '2026-02-05', number FROM numbers(10)")
+	execute(t, p.conn, "INSERT INTO shadow SELECT '2026-01-06', number FROM numbers(3)")
+	execute(t, p.conn, "ALTER TABLE live REPLACE PARTITION 202601 FROM shadow")
 	if got := value[string](t, p.conn, "SELECT concat(toString(countIf(toMonth(day) = 1)), ' ', toString(countIf(toMonth(day) = 2))) FROM live"); got != "3 10" {
 		t.Errorf("rows of January and February: %s, want 3 10", got)
 	}
 }
 
 func exchanged(t *testing.T, p place) {
-	exec(t, p.conn, "CREATE TABLE one (n UInt8) ENGINE = MergeTree ORDER BY n")
-	exec(t, p.conn, "CREATE TABLE two (n UInt8) ENGINE = MergeTree ORDER BY n")
-	exec(t, p.conn, "INSERT INTO one VALUES (1)")
-	exec(t, p.conn, "EXCHANGE TABLES one AND two")
+	execute(t, p.conn, "CREATE TABLE one (n UInt8) ENGINE = MergeTree ORDER BY n")
+	execute(t, p.conn, "CREATE TABLE two (n UInt8) ENGINE = MergeTree ORDER BY n")
+	execute(t, p.conn, "INSERT INTO one VALUES (1)")
+	execute(t, p.conn, "EXCHANGE TABLES one AND two")
 	if n := value[uint8](t, p.conn, "SELECT n FROM two"); n != 1 {
 		t.Errorf("two has %d", n)
 	}
-	exec(t, p.conn, "ALTER TABLE two ADD COLUMN IF NOT EXISTS m UInt8 DEFAULT 7")
+	execute(t, p.conn, "ALTER TABLE two ADD COLUMN IF NOT EXISTS m UInt8 DEFAULT 7")
 	if n := value[uint8](t, p.conn, "SELECT m FROM two"); n != 7 {
 		t.Errorf("the new column has %d", n)
 	}
-	exec(t, p.conn, "DROP TABLE two SYNC")
+	execute(t, p.conn, "DROP TABLE two SYNC")
 }
 
 func timeLimit(t *testing.T, p place) {
@@ -509,10 +509,10 @@ func standardSQL(t *testing.T, p place) {
 }
 
 func otherInserts(t *testing.T, p place) {
-	exec(t, p.conn, "CREATE TABLE some (a UInt32, s String) ENGINE = MergeTree ORDER BY a")
-	exec(t, p.conn, "INSERT INTO some (a, s) VALUES (1, 'x'), (2, 'FORMAT Native'), (1 + 2, concat('a', 'b'))")
-	exec(t, p.conn, "INSERT INTO some SELECT number + 10, 'y' AS s FROM numbers(5)")
-	exec(t, p.conn, "INSERT INTO some (a, s) FORMAT JSONEachRow {\"a\": 20, \"s\": \"z\"}\n{\"a\": 21}")
+	execute(t, p.conn, "CREATE TABLE some (a UInt32, s String) ENGINE = MergeTree ORDER BY a")
+	execute(t, p.conn, "INSERT INTO some (a, s) VALUES (1, 'x'), (2, 'FORMAT Native'), (1 + 2, concat('a', 'b'))")
+	execute(t, p.conn, "INSERT INTO some SELECT number + 10, 'y' AS s FROM numbers(5)")
+	execute(t, p.conn, "INSERT INTO some (a, s) FORMAT JSONEachRow {\"a\": 20, \"s\": \"z\"}\n{\"a\": 21}")
 	batch, err := p.conn.PrepareBatch(t.Context(), "INSERT INTO some")
 	if err != nil {
 		t.Fatal(err)
@@ -539,7 +539,7 @@ func otherInserts(t *testing.T, p place) {
 }
 
 func emptyResults(t *testing.T, p place) {
-	exec(t, p.conn, "CREATE TABLE e (a UInt8) ENGINE = MergeTree ORDER BY a")
+	execute(t, p.conn, "CREATE TABLE e (a UInt8) ENGINE = MergeTree ORDER BY a")
 	rows, err := p.conn.Query(t.Context(), "SELECT a FROM e")
 	if err != nil {
 		t.Fatal(err)
@@ -558,5 +558,5 @@ func emptyResults(t *testing.T, p place) {
 	if err := p.conn.QueryRow(t.Context(), "EXISTS TABLE e").Scan(new(uint8)); err != nil {
 		t.Error(err)
 	}
-	exec(t, p.conn, "TRUNCATE TABLE e")
+	execute(t, p.conn, "TRUNCATE TABLE e")
 }

@@ -8,9 +8,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -35,7 +37,7 @@ const (
 	stopWithin = 10 * time.Second // a stop by its own will; then it is killed
 	minBackoff = 200 * time.Millisecond
 	maxBackoff = 10 * time.Second
-	steady     = 30 * time.Second // a child that lived longer is not in a series of failures
+	steady     = time.Second // a child that served for longer is not in a series of failures
 )
 
 // Engine is a running embedded ClickHouse.
@@ -174,13 +176,22 @@ func (e *Engine) supervise(first chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer close(e.ended)
+	home := func() {} // sends the doorman home, when there is one
+	defer func() { home() }()
 	for failures := 0; ; failures++ {
-		began := time.Now()
-		ready := false
+		began, ready, served := time.Now(), false, time.Now()
 		c, err := e.spawn()
 		if err == nil {
 			e.pid.Store(int64(c.pid()))
-			ready, err = e.accompany(c, first)
+			ready, err = e.accompany(c, func() {
+				home()
+				served = time.Now()
+				e.up.Store(true)
+				if first != nil {
+					first <- nil
+				}
+			})
+			e.up.Store(false)
 			e.pid.Store(0)
 		}
 		select {
@@ -196,7 +207,10 @@ func (e *Engine) supervise(first chan<- error) {
 		}
 		first = nil
 		e.restarts.Add(1)
-		if time.Since(began) > steady {
+		if ready {
+			home = e.doorman()
+		}
+		if ready && time.Since(served) > steady {
 			failures = 0
 		}
 		wait := rand.N(min(maxBackoff, minBackoff<<min(failures, 10)))
@@ -208,3 +222,30 @@ func (e *Engine) supervise(first chan<- error) {
 		}
 	}
 }
+
+// patience is how long clients wait at the door for a new child before they are told that there is none.
+const patience = 2 * time.Second
+
+// doorman tells clients that come while there is no child, and wait in the queue of the socket, that there is none now: otherwise they would wait as long
+// as an answer may take. The function that it returns sends it home, and may be called twice.
+func (e *Engine) doorman() (home func()) {
+	front := &http.Server{ReadHeaderTimeout: time.Second, ErrorLog: slog.NewLogLogger(e.conf.Log.Handler(), slog.LevelDebug), Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close")
+		w.Header().Set("X-ClickHouse-Exception-Code", "236")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(w, "Code: 236. DB::Exception: The engine is being started again. (ABORTED)\n")
+	})}
+	timer := time.AfterFunc(patience, func() {
+		_ = e.listener.SetDeadline(time.Time{}) // the last doorman left with one
+		_ = front.Serve(lent{e.listener})
+	})
+	return func() {
+		timer.Stop()
+		_ = front.Close()
+	}
+}
+
+// lent is a listener that outlives the server that closes it.
+type lent struct{ *net.TCPListener }
+
+func (l lent) Close() error { return l.SetDeadline(time.Unix(1, 0)) }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -49,6 +50,7 @@ func (e *Engine) spawn() (*child, error) {
 		return nil, err
 	}
 	c.stdin = stdin
+	keepNonblocking(e.listener)
 	var reading sync.WaitGroup
 	reading.Go(func() {
 		lines(stdout, func(line string) {
@@ -77,20 +79,23 @@ func (e *Engine) spawn() (*child, error) {
 	return c, nil
 }
 
+// keepNonblocking mends what handing a socket on does to it: both processes share its mode, and a blocking one has no deadlines.
+func keepNonblocking(l *net.TCPListener) {
+	if raw, err := l.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { _ = syscall.SetNonblock(int(fd), true) }) // it fails on a closed socket only
+	}
+}
+
 func (c *child) pid() int { return c.cmd.Process.Pid }
 
 // accompany waits until the child has ended, and answers whether it ever served and why it ended. It ends the child when the engine is closed.
-func (e *Engine) accompany(c *child, first chan<- error) (ready bool, err error) {
-	defer e.up.Store(false)
+func (e *Engine) accompany(c *child, serves func()) (ready bool, err error) {
 	defer c.stdin.Close()
 	select {
 	case <-c.ready:
 		ready = true
-		e.up.Store(true)
+		serves()
 		e.conf.Log.Info("clickhouse: the engine is ready", "address", e.Addr(), "pid", c.pid())
-		if first != nil {
-			first <- nil
-		}
 	case <-c.gone:
 		return ready, c.failure()
 	case <-e.stop:

@@ -42,7 +42,11 @@ var (
 	settingOf = regexp.MustCompile(`(?i)(^|[^\w$.])system\.(settings|merge_tree_settings)\b`)
 	// spelled is a letter by its number in a quoted name, by which a forbidden word could be written.
 	spelled = regexp.MustCompile("(?s)[\"`“”].*\\\\x|\\\\x.*[\"`“”]")
+	// described is what DESCRIBE may ask about: a table or a SELECT. Of a table function the engine would fetch the columns from outside, unchecked.
+	described = regexp.MustCompile("(?is)^\\s*desc(ribe)?\\s+(table\\s+)?(" + tableName + "(\\s*\\.\\s*" + tableName + ")?|\\(\\s*(select|with)\\b.*\\))\\s*(format\\s+\\w+)?\\s*;?\\s*$")
 )
+
+const tableName = "(\\w+|\"[^\"\\\\]*\"|`[^`\\\\]*`)"
 
 // mayRead is the exception that a reader's statement ends in, or nil.
 func mayRead(sql string, s statement) error {
@@ -51,6 +55,9 @@ func mayRead(sql string, s statement) error {
 	}
 	if m := forbidden.FindStringSubmatch(settingOf.ReplaceAllString(sql, "$1 ")); m != nil {
 		return exceptionf(164, "READONLY", "%s: Cannot execute query in readonly mode: the word %s is not for this user", Reader, m[1])
+	}
+	if strings.HasPrefix(s.verb, "DESC") && !described.MatchString(sql) {
+		return exceptionf(164, "READONLY", "%s: Cannot execute query in readonly mode: DESCRIBE is for a table or a SELECT", Reader)
 	}
 	if spelled.MatchString(sql) {
 		return exceptionf(164, "READONLY", "%s: Cannot execute query in readonly mode: \\x beside a quoted name is not for this user", Reader)

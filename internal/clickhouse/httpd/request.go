@@ -151,16 +151,27 @@ var ownParameters = []string{
 	"query", "query_id", "database", "default_format", "user", "password", "quota_key", "compress", "decompress", "client_protocol_version", "session_id",
 	"session_timeout", "session_check", "stacktrace", "wait_end_of_query", "buffer_size", "role", "close_session", "network_compression_method",
 	"network_zstd_compression_level", "send_progress_in_http_headers", "http_headers_progress_interval_ms", "http_write_exception_in_output_format",
-	"enable_http_compression", "http_zlib_compression_level", "cancel_http_readonly_queries_on_client_close", tagSetting,
+	"enable_http_compression", "http_zlib_compression_level", "cancel_http_readonly_queries_on_client_close",
 }
+
+// withheld are settings that no request may give: with them the session would not understand the statement that takes them back, or more would have to be
+// taken back than was named.
+var withheld = []string{"dialect", "max_ast_depth", "max_ast_elements", "max_expanded_ast_elements", "max_parser_backtracks", "max_parser_depth", "max_query_size", "profile", tagSetting}
 
 // settings are the request's, of a reader only those that it may give.
 func (q *request) settings(reader bool) (map[string]string, error) {
 	all := map[string]string{}
+	for _, k := range q.sets {
+		if slices.Contains(withheld, k) {
+			return nil, exceptionf(452, "SETTING_CONSTRAINT_VIOLATION", "Setting %s can be given in a SETTINGS clause only", k)
+		}
+	}
 	for k, v := range q.params {
 		switch {
-		case slices.Contains(ownParameters, k), strings.HasPrefix(k, "param_"), len(v) == 0:
+		case k == tagSetting, slices.Contains(ownParameters, k), strings.HasPrefix(k, "param_"), len(v) == 0:
 		case reader && !slices.Contains(readerSettings, k):
+		case slices.Contains(withheld, k):
+			return nil, exceptionf(452, "SETTING_CONSTRAINT_VIOLATION", "Setting %s can be given in a SETTINGS clause only", k)
 		case strings.TrimFunc(k, func(r rune) bool { return r < 0x80 && r != '$' && isWord(byte(r)) }) != "" || k == "":
 			return nil, exceptionf(115, "UNKNOWN_SETTING", "Unknown setting %q", k)
 		default:

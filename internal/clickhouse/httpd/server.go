@@ -178,7 +178,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, params url.Values
 	if err := ses.prepare(q.database(s.conf.Database), settings); err != nil {
 		return err
 	}
-	defer ses.ran(q.verb)
+	defer ses.ran(q.statement)
 	if q.data != nil {
 		return s.insert(r.Context(), a, ses)
 	}

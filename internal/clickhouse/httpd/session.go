@@ -19,7 +19,7 @@ type session struct {
 	database string            // of the last USE; empty: not known
 	applied  map[string]string // settings beside base
 	base     map[string]string // the settings that differ from ClickHouse's defaults in a fresh session
-	unsure   bool              // what is applied is not known
+	stale    []string          // settings of which it is not known what they are
 }
 
 // open makes a session, under a name of its own and with settings that stay.
@@ -87,20 +87,15 @@ func (s *session) prepare(database string, settings map[string]string) error {
 		}
 		s.database = database
 	}
-	diff := map[string]string{}
-	if s.unsure {
-		if err := s.reconcile(diff); err != nil {
+	if len(s.stale) > 0 {
+		if err := s.settle(); err != nil {
 			return err
 		}
 	}
+	diff := map[string]string{}
 	for k := range s.applied {
-		if _, wanted := settings[k]; wanted {
-			continue
-		}
-		if v, ok := s.base[k]; ok {
-			diff[k] = v
-		} else {
-			diff[k] = unset
+		if _, wanted := settings[k]; !wanted {
+			diff[k] = s.normal(k)
 		}
 	}
 	for k, v := range settings {
@@ -111,28 +106,41 @@ func (s *session) prepare(database string, settings map[string]string) error {
 	if len(diff) == 0 {
 		return nil
 	}
-	s.unsure = true // until it is known to have gone well
+	s.stale = slices.AppendSeq(slices.Collect(maps.Keys(diff)), maps.Keys(s.applied)) // until it is known to have gone well
 	if err := s.change(diff); err != nil {
 		return err
 	}
-	s.unsure, s.applied = false, maps.Clone(settings)
+	s.stale, s.applied = nil, maps.Clone(settings)
 	return nil
 }
 
-// reconcile finds what has to be told after settings were changed in a way that is not known.
-func (s *session) reconcile(diff map[string]string) error {
+// normal is what a setting is in a fresh session.
+func (s *session) normal(k string) string {
+	if v, ok := s.base[k]; ok {
+		return v
+	}
+	return unset
+}
+
+// settle takes back, one by one, the settings of which it is not known what they are. A name that does not exist never took effect.
+func (s *session) settle() error {
 	if err := s.set(map[string]string{"readonly": unset}); err != nil {
 		return err
 	}
-	now, err := s.changed()
-	if err != nil {
-		return err
+	for _, k := range s.stale {
+		if k == "readonly" {
+			continue
+		}
+		if err := s.set(map[string]string{k: s.normal(k)}); err != nil && !strings.HasPrefix(err.Error(), "Code: 115.") {
+			return err
+		}
 	}
-	for k := range now {
-		diff[k] = unset
+	if s.readonly {
+		if err := s.set(map[string]string{"readonly": "1"}); err != nil {
+			return err
+		}
 	}
-	maps.Copy(diff, s.base)
-	s.applied = map[string]string{}
+	s.stale, s.applied = nil, map[string]string{}
 	return nil
 }
 
@@ -155,7 +163,7 @@ func (s *session) change(diff map[string]string) error {
 	}
 	delete(diff, "readonly")
 	if err := s.set(diff); err != nil {
-		return err // the session stays unsure
+		return err // the settings stay stale
 	}
 	if last == unset {
 		return nil
@@ -164,12 +172,12 @@ func (s *session) change(diff map[string]string) error {
 }
 
 // ran notes what a statement of the client may have changed.
-func (s *session) ran(verb string) {
-	switch verb {
-	case "USE":
+func (s *session) ran(did statement) {
+	if did.verb == "USE" {
 		s.database = ""
-	case "SET":
-		s.unsure = true
+	}
+	if did.verb == "SET" {
+		s.stale = slices.AppendSeq(did.sets, maps.Keys(s.applied))
 	}
 }
 

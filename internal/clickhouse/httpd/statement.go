@@ -99,12 +99,13 @@ func next(sql string, i, depth int) (t token, ok bool) {
 
 // statement is what the protocol has to know of a statement.
 type statement struct {
-	verb   string // its first keyword in capitals: SELECT, INSERT, …
-	format string // of a FORMAT clause; empty: none
-	head   string // an INSERT whose data follows: the statement before FORMAT
-	data   int    // where that data begins; 0: there is none, or it is read with the statement (VALUES, SELECT)
-	file   bool   // names a file on the side of the client: INTO OUTFILE, FROM INFILE
-	temp   bool   // makes a temporary table, which would outlive the request
+	verb   string   // its first keyword in capitals: SELECT, INSERT, …
+	format string   // of a FORMAT clause; empty: none
+	head   string   // an INSERT whose data follows: the statement before FORMAT
+	data   int      // where that data begins; 0: there is none, or it is read with the statement (VALUES, SELECT)
+	file   bool     // names a file on the side of the client: INTO OUTFILE, FROM INFILE
+	temp   bool     // makes a temporary table, which would outlive the request
+	sets   []string // the settings that a SET names
 }
 
 // parse reads a statement, or the first bytes of an INSERT whose data goes on.
@@ -145,6 +146,8 @@ func classify(tokens []token) (s statement) {
 			s.file = true
 		case t.is("TEMPORARY") && (i == 1 || follows("REPLACE")):
 			s.temp = s.verb == "CREATE"
+		case t.text == "=" && s.verb == "SET" && i > 0:
+			s.sets = append(s.sets, tokens[i-1].text)
 		case t.depth == 0 && t.kind == word && follows("FORMAT") && (i+1 == len(tokens) || tokens[i+1].is("SETTINGS") || tokens[i+1].text == ";"):
 			s.format = t.text
 		}
