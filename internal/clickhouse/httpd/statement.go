@@ -127,7 +127,9 @@ func parse(sql string) statement {
 				return statement{verb: "INSERT"}
 			}
 			if n > 3 && tokens[n-2].is("FORMAT") && !named(tokens, n-2) && t.kind == word {
-				return statement{verb: "INSERT", format: t.text, head: strings.TrimSpace(sql[:tokens[n-2].at]), data: dataAt(sql, t.end)}
+				s := classify(tokens[:n-2])
+				s.format, s.head, s.data = t.text, strings.TrimSpace(sql[:tokens[n-2].at]), dataAt(sql, t.end)
+				return s
 			}
 		}
 	}
