@@ -51,8 +51,9 @@ var contract = []struct {
 	{"what only the owner of a table may do is done by statements that return nothing", emptyResults},
 }
 
-// No real ClickHouse server was to be had for these tests where they were written: what PyPI, npm, Maven Central and the Go proxy have under the name are
-// clients, or the engine as a library; Debian's own server is 18.16, which lacks most of what is asked here. docker-compose.yml has one.
+// No real ClickHouse server was to be had for these tests where they were written. Looked through: what PyPI, npm, NuGet, Maven and the Go proxy have under
+// the names clickhouse and chdb (clients, tools, one command that downloads a server from its vendor, and the engine as a library, which is what is embedded
+// here); Debian's own server is 18.16, which lacks most of what is asked here. Not tried: crates. docker-compose.yml has a real one.
 func TestContract(t *testing.T) {
 	t.Run("embedded", func(t *testing.T) {
 		e := clickhousetest.Start(t)
