@@ -16,4 +16,3 @@ WHERE tenant = {tenant:String} AND at >= {from:DateTime64(3, 'UTC')} AND at < {t
 GROUP BY reason
 QUALIFY orders > 0
 ORDER BY orders DESC, reason
-SETTINGS do_not_merge_across_partitions_select_final = 1

@@ -28,7 +28,7 @@ func TestCatalogue(t *testing.T) {
 			}
 		}
 		for _, table := range []string{"order_events", "order_lines", "payments", "stock_movements", "stock_alerts", "products", "orders_now"} {
-			if n, final := strings.Count(r.SQL, "FROM "+table)+strings.Count(r.SQL, "JOIN "+table), strings.Count(r.SQL, table+" FINAL")+strings.Count(r.SQL, table+" AS"); n != final {
+			if n, final := strings.Count(r.SQL, "FROM "+table)+strings.Count(r.SQL, "JOIN "+table), strings.Count(r.SQL, table+" FINAL"); n != final && r.Name != "freshness" { // which asks for the greatest time only
 				t.Errorf("%s reads %s %d times, and %d times deduplicated", r.Name, table, n, final)
 			}
 		}

@@ -19,4 +19,3 @@ WHERE tenant = {tenant:String} AND at >= {from:DateTime64(3, 'UTC')} AND at < {t
     AND ({currency:String} = '' OR currency = {currency:String})
 GROUP BY period, currency
 ORDER BY period, currency
-SETTINGS do_not_merge_across_partitions_select_final = 1

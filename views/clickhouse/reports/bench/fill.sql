@@ -1,5 +1,5 @@
--- Fills the tables of facts with a shop of so many order lines, as its sink would: in the order of time, in blocks of about 100,000 rows, an order's later steps among the
--- first steps of others. The same parameters always make the same rows.
+-- Fills the tables of facts with a shop of so many order lines, as its sink would: roughly in the order of time, as eight partitions of Kafka are read, in blocks of about
+-- 50,000 rows, an order's later steps among the first steps of others. The same parameters always make the same rows.
 --
 --   {lines:UInt64}   lines wanted; orders are 20 for 23 of them
 --   {to:DateTime64(3, 'UTC')}   end of the 30 days that they are placed in, more by day than by night
@@ -17,8 +17,8 @@ WITH
     {to:DateTime64(3, 'UTC')} AS end,
     (n -> cityHash64(n, 'fate') % 1000) AS fate_of,
     (n -> multiIf(fate_of(n) < 925, 'KEPT', fate_of(n) < 950, 'RETURNED', fate_of(n) < 980, 'NO_STOCK', fate_of(n) < 995, 'DECLINED', fate_of(n) < 998, 'EXPIRED', 'DROPPED')) AS fate_name,
-    intDiv(orders, 120) AS six_hours, -- in orders
-    intDiv(orders, 2880) AS quarter_hour
+    intDiv(orders, 960) * 8 AS six_hours, -- in orders of the same partition
+    intDiv(orders, 23040) * 8 AS quarter_hour
 SELECT
     s.1 AS i,
     s.2 AS step,
@@ -52,7 +52,12 @@ FROM
         multiIf(fate_name(n) = 'EXPIRED', [], fate_name(n) = 'DROPPED', [(n, 'CANCELLING'), (n, 'CANCELLED')], [(n, 'DECIDED')]),
         if(n >= quarter_hour AND fate_name(n - quarter_hour) = 'EXPIRED', [(n - quarter_hour, 'DECIDED')], []),
         if(n >= six_hours AND fate_name(n - six_hours) = 'RETURNED', [(n - six_hours, 'CANCELLING'), (n - six_hours, 'CANCELLED')], []))) AS s
-    FROM (SELECT toInt64(number) AS n FROM numbers(orders))
+    FROM
+    (
+        SELECT toInt64(intDiv(number, 40000) * 40000 + number % 5000 * 8 + intDiv(number % 40000, 5000)) AS n
+        FROM numbers(intDiv(orders, 40000) * 40000 + 40000)
+        WHERE n < orders
+    )
 );
 
 INSERT INTO products (tenant, product_id, version, at, name, category, price_minor, currency, _topic, _partition, _offset)
@@ -76,7 +81,7 @@ SELECT {tenant:String}, at, order_id, version, 0, if(version = 1, 1, if(version 
     multiIf(type = 'OrderExpired', 'EXPIRED', type = 'OrderRejected', if(fate = 'NO_STOCK', 'OUT_OF_STOCK', 'PAYMENT_DECLINED'), step IN ('CANCELLING', 'CANCELLED'), 'CANCELLED_BY_CUSTOMER', 'NONE'),
     multiIf(step != 'CANCELLING', '', fate = 'DROPPED', 'PENDING', 'CONFIRMED'), 'oms.order.events', i % 8, i
 FROM bench_steps(lines = {lines:UInt64}, to = {to:DateTime64(3, 'UTC')})
-SETTINGS max_threads = 1, max_insert_threads = 1, max_block_size = 20000, min_insert_block_size_rows = 100000, min_insert_block_size_bytes = 0;
+SETTINGS max_threads = 1, max_insert_threads = 1, max_block_size = 20000, min_insert_block_size_rows = 50000, min_insert_block_size_bytes = 0;
 
 INSERT INTO order_lines (tenant, at, order_id, version, ordinal, line, type, placed_at, product_id, country, currency, quantity, unit_price_minor, total_minor, locations, reason, available, _topic, _partition, _offset)
 SELECT {tenant:String}, at, order_id, version, 0, l.1,
@@ -86,7 +91,7 @@ SELECT {tenant:String}, at, order_id, version, 0, l.1,
     if(type = 'OrderRejected', 'OUT_OF_STOCK', 'NONE'), 0, 'oms.order.events', i % 8, i
 FROM bench_steps(lines = {lines:UInt64}, to = {to:DateTime64(3, 'UTC')})
 ARRAY JOIN if(step = 'CREATED' OR step = 'DECIDED' AND fate IN ('KEPT', 'RETURNED'), lines, if(step = 'DECIDED' AND fate = 'NO_STOCK', [lines[1]], [])) AS l
-SETTINGS max_threads = 1, max_insert_threads = 1, max_block_size = 20000, min_insert_block_size_rows = 100000, min_insert_block_size_bytes = 0;
+SETTINGS max_threads = 1, max_insert_threads = 1, max_block_size = 20000, min_insert_block_size_rows = 50000, min_insert_block_size_bytes = 0;
 
 INSERT INTO payments (tenant, at, order_id, version, ordinal, sequence, operation, outcome, method, provider, currency, amount_minor, provider_ref, reason, _topic, _partition, _offset)
 SELECT {tenant:String}, at, order_id, version - p.4, 0, p.3, p.1, p.2, method, provider, currency, total, 'psp_' || lower(hex(cityHash64(i, 'ref'))),
@@ -96,20 +101,20 @@ ARRAY JOIN multiIf(
     step = 'DECIDED' AND fate IN ('KEPT', 'RETURNED'), [('AUTHORIZE', 'AUTHORIZED', 1, 1), ('CAPTURE', 'CAPTURED', 2, 0)],
     step = 'DECIDED' AND fate = 'DECLINED', [('AUTHORIZE', 'DECLINED', 1, 1)],
     step = 'CANCELLED' AND fate = 'RETURNED', [('REFUND', 'REFUNDED', 3, 1)], []) AS p
-SETTINGS max_threads = 1, max_insert_threads = 1, max_block_size = 20000, min_insert_block_size_rows = 100000, min_insert_block_size_bytes = 0;
+SETTINGS max_threads = 1, max_insert_threads = 1, max_block_size = 20000, min_insert_block_size_rows = 50000, min_insert_block_size_bytes = 0;
 
 INSERT INTO stock_movements (tenant, at, product_id, version, ordinal, entry, sequence, movement, order_id, line, location_id, quantity, on_hand, reserved, _topic, _partition, _offset)
 SELECT {tenant:String}, at, 'sku-' || leftPad(toString(l.2), 6, '0'), 3 + i * 2 + (step = 'CANCELLED'), 0, 1, 2 + i * 2 + (step = 'CANCELLED'),
     if(step = 'DECIDED', 'RESERVED', 'RELEASED'), order_id, l.1, ['main', 'main', 'main', 'north'][1 + cityHash64(l.2) % 4], l.3, {lines:UInt64}, intDiv(i, 4000), 'oms.inventory.events', i % 8, i
 FROM bench_steps(lines = {lines:UInt64}, to = {to:DateTime64(3, 'UTC')})
 ARRAY JOIN if(step = 'DECIDED' AND fate IN ('KEPT', 'RETURNED') OR step = 'CANCELLED' AND fate = 'RETURNED', lines, []) AS l
-SETTINGS max_threads = 1, max_insert_threads = 1, max_block_size = 20000, min_insert_block_size_rows = 100000, min_insert_block_size_bytes = 0;
+SETTINGS max_threads = 1, max_insert_threads = 1, max_block_size = 20000, min_insert_block_size_rows = 50000, min_insert_block_size_bytes = 0;
 
 INSERT INTO stock_alerts (tenant, at, product_id, version, ordinal, type, available, threshold, _topic, _partition, _offset)
 SELECT {tenant:String}, at, 'sku-' || leftPad(toString(lines[1].2), 6, '0'), 3 + i * 2, 1, if(i % 2 = 0, 'InventoryLow', 'BackInStock'), if(i % 2 = 0, 5, 100), if(i % 2 = 0, 5, 0), 'oms.inventory.events', i % 8, i
 FROM bench_steps(lines = {lines:UInt64}, to = {to:DateTime64(3, 'UTC')})
 WHERE step = 'DECIDED' AND fate = 'NO_STOCK'
-SETTINGS max_threads = 1, max_insert_threads = 1, max_block_size = 20000, min_insert_block_size_rows = 100000, min_insert_block_size_bytes = 0;
+SETTINGS max_threads = 1, max_insert_threads = 1, max_block_size = 20000, min_insert_block_size_rows = 50000, min_insert_block_size_bytes = 0;
 
 INSERT INTO orders_now (tenant, placed_at, order_id, version, status, payment_status, fulfillment_status, customer_id, country, currency, payment_method, lines, units, total_minor, authorized_minor, captured_minor, refunded_minor, reason, decided_at, updated_at, _topic, _partition, _offset)
 WITH step != 'CREATED' AND fate IN ('KEPT', 'RETURNED') AS confirmed
@@ -121,6 +126,6 @@ SELECT {tenant:String}, placed_at, order_id, version,
     multiIf(step = 'CREATED', toDateTime64(0, 3, 'UTC'), fate = 'RETURNED' AND step IN ('CANCELLING', 'CANCELLED'), placed_at + toIntervalMillisecond(4 + clock % 40 + if(clock % 100 = 0, clock % 5000, 0)), at),
     at, 'oms.orders', i % 8, i * 8 + version
 FROM bench_steps(lines = {lines:UInt64}, to = {to:DateTime64(3, 'UTC')})
-SETTINGS max_threads = 1, max_insert_threads = 1, max_block_size = 20000, min_insert_block_size_rows = 100000, min_insert_block_size_bytes = 0;
+SETTINGS max_threads = 1, max_insert_threads = 1, max_block_size = 20000, min_insert_block_size_rows = 50000, min_insert_block_size_bytes = 0;
 
 DROP VIEW bench_steps;

@@ -1,0 +1,24 @@
+-- title: Cohort retention
+-- question: Of the customers who first bought in a month, how many buy again in the months behind it? Counted are known customers (no guests) with orders that stand, by the time of
+-- question: placing; a cohort is the month (UTC) of the first such order ever. The last month is not over yet.
+-- param: from time -365d/d "cohorts from the month of this instant"
+-- param: to time now "first instant behind the span"
+-- chart: line x=months_later y=retained_share series=cohort
+SELECT
+    first AS cohort, -- first day of its month
+    dateDiff('month', first, month) AS months_later,
+    count() AS customers,
+    customers / first_value(count()) OVER (PARTITION BY cohort ORDER BY months_later) AS retained_share
+FROM
+(
+    SELECT
+        toStartOfMonth(min(placed_at)) AS first,
+        groupUniqArray(toStartOfMonth(placed_at)) AS months
+    FROM orders_now FINAL
+    WHERE tenant = {tenant:String} AND placed_at < {to:DateTime64(3, 'UTC')} AND status IN ('CONFIRMED', 'COMPLETED', 'CLOSED') AND customer_id != ''
+    GROUP BY customer_id
+)
+ARRAY JOIN months AS month
+WHERE first >= toStartOfMonth({from:DateTime64(3, 'UTC')})
+GROUP BY cohort, months_later
+ORDER BY cohort, months_later
