@@ -1,7 +1,6 @@
 package desk
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -249,7 +248,7 @@ func (d *drawing) axis(v float64) string {
 	for _, big := range []struct {
 		from float64
 		sign string
-	}{{1e9, "G"}, {1e6, "M"}, {1e4, "k"}} {
+	}{{1e9, "G"}, {1e6, "M"}, {1e5, "k"}} {
 		if math.Abs(v) >= big.from {
 			of := map[string]float64{"G": 1e9, "M": 1e6, "k": 1e3}[big.sign]
 			return strconv.FormatFloat(math.Round(v/of*10)/10, 'f', -1, 64) + big.sign
@@ -266,11 +265,5 @@ func emptyPicture(plot Plot) []byte {
 		plot.Width, html.EscapeString(printable(plot.Title)), colours.ground, colours.ink, fonts)
 }
 
+// fonts of pictures, the first that is there.
 const fonts = "system-ui,'Segoe UI',Roboto,'DejaVu Sans',sans-serif"
-
-// dressed gives the picture its name for those who do not see it, and a font that is there.
-func dressed(svg []byte, title string) []byte {
-	svg = bytes.ReplaceAll(svg, []byte(`'Roboto Medium',sans-serif`), []byte(fonts)) // text is escaped, so only styles have the quotes
-	head, rest, _ := bytes.Cut(svg, []byte(">"))
-	return slices.Concat(head, []byte(` role="img"><title>`+html.EscapeString(printable(title))+`</title>`), rest)
-}

@@ -1,7 +1,11 @@
 package desk
 
 import (
+	"bytes"
+	"fmt"
+	"html"
 	"slices"
+	"strings"
 
 	"github.com/go-analyze/charts"
 )
@@ -33,47 +37,83 @@ const (
 	fontSize   = 9.5 // points
 	narrow     = 600 // pixels; below it the picture is for a phone
 	barHeight  = 17
-	legendRoom = 34
+	labelRoom  = 90 // pixels of a label along the axis of time
+	symbolRoom = 24 // of a dot on a line
+	legendLine = 20
+	letter     = 7.2 // pixels of a letter, about
 )
 
 // draw makes the picture.
 func (d *drawing) draw(plot Plot) ([]byte, error) {
-	theme, _ := paletteOf(plot.Dark)
+	theme, colours := paletteOf(plot.Dark)
 	font := charts.FontStyle{FontSize: fontSize}
-	legend := charts.LegendOption{FontStyle: font, Show: charts.Ptr(len(d.series) > 1), Symbol: charts.SymbolDot}
 	var labels []string
 	for _, p := range d.points {
 		labels = append(labels, cut(p.label, 26))
 	}
-	for _, l := range d.series {
-		legend.SeriesNames = append(legend.SeriesNames, cut(l.name, 22))
-	}
-	title := charts.TitleOption{Show: charts.Ptr(plot.Shown), Text: printable(plot.Title), FontStyle: charts.FontStyle{FontSize: 12}}
 	height := min(plot.Width/2, 380)
 	if plot.Width < narrow {
 		height = plot.Width * 3 / 4
 	}
 	flat := plot.Kind == "bar" && !d.timed
 	if flat {
-		height = 60 + len(labels)*(barHeight*len(d.series)+12)
-	}
-	if len(d.series) > 1 || plot.Shown {
-		height += legendRoom
+		height = 50 + len(labels)*(barHeight*len(d.series)+12)
 	}
 	p := charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: plot.Width, Height: height, Theme: theme})
-	value := charts.ValueAxisOption{LabelFontStyle: font, Min: d.floor()}
+	value := charts.ValueAxisOption{LabelFontStyle: font, Min: d.floor(), LabelCountAdjustment: -4}
 	category := charts.CategoryAxisOption{Labels: labels, LabelFontStyle: font, Title: d.note, TitleFontStyle: font}
-	var err error
-	if plot.Kind == "line" {
-		err = d.lines(p, theme, category, value, legend, title)
-	} else {
-		err = d.bars(p, theme, category, value, legend, title, flat)
+	if d.timed {
+		category.LabelCount = min(len(labels), max(2, plot.Width/labelRoom))
 	}
-	if err != nil {
+	draw := d.bars
+	if plot.Kind == "line" {
+		draw = d.lines
+	}
+	if err := draw(p, theme, category, value, flat); err != nil {
 		return nil, err
 	}
 	svg, err := p.Bytes()
-	return dressed(svg, plot.Title), err
+	if err != nil {
+		return nil, err
+	}
+	head, room := d.head(plot, theme, colours)
+	return framed(svg, plot, colours, height, head, room), nil
+}
+
+// head is the title, where it is shown, and what the colours mean, in as many lines as they need; room is their height.
+func (d *drawing) head(plot Plot, theme charts.ColorPalette, colours palette) (svg string, room int) {
+	var b strings.Builder
+	x, y := 14, 26
+	if plot.Shown {
+		fmt.Fprintf(&b, `<text x="%d" y="%d" font-size="16" font-weight="600" fill="%s">%s</text>`, x, y, colours.ink, html.EscapeString(cut(printable(plot.Title), plot.Width/9)))
+		y += 26
+	}
+	if len(d.series) < 2 {
+		return b.String(), y - 26
+	}
+	for i, l := range d.series {
+		name := cut(printable(l.name), 28)
+		wide := 34 + int(letter*float64(cells(name)))
+		if x+wide > plot.Width-8 && x > 14 {
+			x, y = 14, y+legendLine
+		}
+		c := theme.GetSeriesColor(i)
+		fmt.Fprintf(&b, `<rect x="%d" y="%d" width="10" height="10" rx="3" fill="#%02x%02x%02x"/><text x="%d" y="%d" font-size="12.5" fill="%s">%s</text>`, x, y-10, c.R, c.G, c.B, x+15, y, colours.ink, html.EscapeString(name))
+		x += wide
+	}
+	return b.String(), y + 6
+}
+
+// framed puts the head above the chart.
+func framed(chart []byte, plot Plot, colours palette, height int, head string, room int) []byte {
+	_, inside, _ := bytes.Cut(chart, []byte(">"))                                          // behind <svg …>
+	inside = bytes.ReplaceAll(inside, []byte(`'Roboto Medium',sans-serif`), []byte(fonts)) // text is escaped, so only styles have these quotes
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%[1]d" height="%[2]d" viewBox="0 0 %[1]d %[2]d" role="img" font-family="%[3]s"><title>%[4]s</title><rect width="100%%" height="100%%" fill="%[5]s"/>%[6]s<svg y="%[7]d" width="%[1]d" height="%[8]d">`,
+		plot.Width, height+room, fonts, html.EscapeString(printable(plot.Title)), colours.ground, head, room, height)
+	b.Write(inside)
+	b.WriteString("</svg>")
+	return b.Bytes()
 }
 
 // floor is 0 unless something is below it: an axis that begins elsewhere exaggerates.
@@ -88,14 +128,18 @@ func (d *drawing) floor() *float64 {
 	return charts.Ptr(0.0)
 }
 
-func (d *drawing) lines(p *charts.Painter, theme charts.ColorPalette, x charts.CategoryAxisOption, y charts.ValueAxisOption, legend charts.LegendOption, title charts.TitleOption) error {
+// margin around a picture, which stands in a box of its own.
+var margin = charts.Box{Left: 8, Top: 10, Right: 14, Bottom: 8}
+
+func (d *drawing) lines(p *charts.Painter, theme charts.ColorPalette, x charts.CategoryAxisOption, y charts.ValueAxisOption, _ bool) error {
 	var values [][]float64
 	for _, l := range d.series {
 		values = append(values, d.of(l))
 	}
 	opt := charts.NewLineChartOptionWithData(values)
-	opt.Theme, opt.XAxis, opt.YAxis, opt.Legend, opt.Title, opt.LineStrokeWidth, opt.ValueFormatter = theme, x, []charts.YAxisOption{y}, legend, title, 2, d.axis
-	if len(d.points) > 40 {
+	opt.Theme, opt.XAxis, opt.YAxis, opt.LineStrokeWidth, opt.ValueFormatter = theme, x, []charts.YAxisOption{y}, 2, d.axis
+	opt.Padding = margin
+	if len(d.points)*symbolRoom > p.Width() {
 		opt.Symbol.Shape = charts.SymbolNone
 	}
 	if len(d.series) == 1 && !slices.Contains(values[0], charts.GetNullValue()) {
@@ -104,7 +148,7 @@ func (d *drawing) lines(p *charts.Painter, theme charts.ColorPalette, x charts.C
 	return p.LineChart(opt)
 }
 
-func (d *drawing) bars(p *charts.Painter, theme charts.ColorPalette, x charts.CategoryAxisOption, y charts.ValueAxisOption, legend charts.LegendOption, title charts.TitleOption, flat bool) error {
+func (d *drawing) bars(p *charts.Painter, theme charts.ColorPalette, x charts.CategoryAxisOption, y charts.ValueAxisOption, flat bool) error {
 	var values [][]float64
 	for _, l := range d.series {
 		one := d.of(l)
@@ -118,6 +162,10 @@ func (d *drawing) bars(p *charts.Painter, theme charts.ColorPalette, x charts.Ca
 		slices.Reverse(x.Labels)
 	}
 	opt := charts.NewBarChartOptionWithData(values)
-	opt.Theme, opt.CategoryAxis, opt.ValueAxis, opt.Legend, opt.Title, opt.Horizontal, opt.ValueFormatter = theme, x, []charts.ValueAxisOption{y}, legend, title, flat, d.axis
+	opt.Theme, opt.CategoryAxis, opt.ValueAxis, opt.Horizontal, opt.ValueFormatter = theme, x, []charts.ValueAxisOption{y}, flat, d.axis
+	opt.Padding = margin
+	if flat && len(d.series) == 1 {
+		opt.SeriesList[0].Label = charts.SeriesLabel{Show: charts.Ptr(true), ValueFormatter: d.axis, FontStyle: charts.FontStyle{FontSize: fontSize}}
+	}
 	return p.BarChart(opt)
 }

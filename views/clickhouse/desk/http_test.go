@@ -311,7 +311,7 @@ func TestALargeAnswerIsStreamedOrBrokenOff(t *testing.T) {
 	if h.StatusCode != 200 || h.ContentLength >= 0 || bytes.Count(h.body, []byte("\r\n")) != 300_001 {
 		t.Errorf("%d, length %d, %d bytes", h.StatusCode, h.ContentLength, len(h.body))
 	}
-	at = serve(t, staffOf("default"), custom("r", "SELECT throwIf(number = 250000) AS n, {tenant:String} AS tenant FROM numbers(300000) SETTINGS max_block_size = 1000"))
+	at = serve(t, staffOf("default"), custom("r", "SELECT throwIf(number = 900000) AS n, {tenant:String} AS tenant FROM numbers(1000000) SETTINGS max_block_size = 1000"))
 	res, err := http.Get(at + "/api/reports/r?format=csv")
 	if err != nil {
 		t.Fatal(err)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +12,7 @@ import (
 
 	"oms/internal/clickhouse"
 	"oms/internal/clickhouse/clickhousetest"
+	sink "oms/views/clickhouse"
 )
 
 // world is one engine for all tests, with the tables of the migrations and two shops in them. The shop "other" has its name in every text of its rows.
@@ -64,7 +63,15 @@ func shop(t testing.TB) (conn, reader driver.Conn) {
 			if world.reader, err = clickhouse.Open(world.engine.ReaderURL()); err != nil {
 				return err
 			}
-			for _, sql := range append(migrations(), fixture...) {
+			db, err := clickhouse.OpenDB(world.engine.URL())
+			if err != nil {
+				return err
+			}
+			defer db.Close()
+			if _, err := sink.Migrate(ctx, db, 0); err != nil {
+				return err
+			}
+			for _, sql := range fixture {
 				if err := world.conn.Exec(ctx, sql); err != nil {
 					return fmt.Errorf("%w: %.200s", err, sql)
 				}
@@ -78,26 +85,9 @@ func shop(t testing.TB) (conn, reader driver.Conn) {
 	return world.conn, world.reader
 }
 
-// migrations are the statements that make the tables.
-func migrations() (all []string) {
-	files, _ := filepath.Glob("../migrations/*.sql")
-	for _, f := range files {
-		text, err := os.ReadFile(f)
-		if err != nil {
-			panic(err)
-		}
-		for _, sql := range strings.Split(string(text), ";\n") {
-			if strings.Contains(sql, "TABLE") {
-				all = append(all, sql)
-			}
-		}
-	}
-	return all
-}
-
 // order number n of a shop: when, of whom, in which state. Of the shop "other" there are 200.
 const orders = `WITH toDateTime64('2026-04-02 00:00:00', 3, 'UTC') + toIntervalSecond(n * 1296 + cityHash64(n) % 900) AS placed, concat(mark, 'ord_', leftPad(toString(n), 6, '0')) AS id,
-	['DE','FR','AT','US','GB','JP'][1 + cityHash64(n, 'c') % 6] AS land, ['EUR','EUR','EUR','USD','GBP','JPY'][1 + cityHash64(n, 'c') % 6] AS money,
+	['DE','FR','AT','US','GB','CH'][1 + cityHash64(n, 'c') % 6] AS land, ['EUR','EUR','EUR','USD','GBP','CHF'][1 + cityHash64(n, 'c') % 6] AS money,
 	cityHash64(n, 'r') % 100 AS roll, 1 + cityHash64(n, 'l') % 3 AS parts, 500 + cityHash64(n, 'v') % 9000 AS price,
 	concat(mark, 'cus_', toString(cityHash64(n, 'u') % 700)) AS buyer, multiIf(roll < 7, 'REJECTED', roll < 9, 'EXPIRED', roll < 12, 'CANCELLED', roll < 14, 'PENDING', 'CONFIRMED') AS fate,
 	multiIf(roll < 5, 'OUT_OF_STOCK', roll < 7, 'PAYMENT_DECLINED', roll < 9, 'DECISION_TIMEOUT', roll < 12, 'CANCELLED_BY_CUSTOMER', 'NONE') AS why,

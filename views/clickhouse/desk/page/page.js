@@ -99,7 +99,8 @@ function drawFresh() {
   if (!text && !newest_at) text = "Nothing has happened yet";
   if (!text) {
     const ago = Math.max(0, (Date.now() - Date.parse(newest_at)) / 1000);
-    text = `Data up to ${time(newest_at.slice(0, 19) + "Z")} UTC, ${ago < 1 ? "just now" : (ago < 60 ? Math.floor(ago) + " s" : duration(ago)) + " ago"}`;
+    const long = [[172800, 86400, "d"], [7200, 3600, "h"], [120, 60, "min"], [0, 1, "s"]].find(([from]) => ago >= from);
+    text = `Data up to ${newest_at.slice(0, 16).replace("T", " ")} UTC, ${ago < 2 ? "just now" : `${Math.floor(ago / long[1])} ${long[2]} ago`}`;
   }
   if (behind > 0) text += ` · ${whole.format(behind)} records on their way`;
   $("fresh").className = "fresh " + (analytics === "on" && behind > 1000 ? "behind" : analytics);
@@ -166,7 +167,10 @@ function drawForm() {
     parts.push(el("div", { class: "field", role: "group", "aria-label": "Time span" }, el("span", { class: "label" }, "Last"), el("div", { class: "presets" }, ...presets.map(([name, from]) =>
       el("button", { type: "button", "data-from": from, onclick: () => { given.from = from; given.to = "now"; drawForm(); go(); } }, name)))));
   }
-  parts.push(...report.params.map(field), el("button", { class: "go", type: "submit" }, "Show"));
+  const rest = [...report.params.map(field), el("button", { class: "go", type: "submit" }, "Show")];
+  // A phone shows the answer before what can be asked otherwise.
+  if (wide.matches) parts.push(...rest);
+  else parts.push(el("details", { open: $("form").querySelector("details")?.open || report.params.some(p => !["from", "to"].includes(p.name) && given[p.name] !== undefined) }, el("summary", {}, "Other spans and conditions"), ...rest));
   const at = document.activeElement?.dataset?.from;
   $("form").replaceChildren(...parts);
   $("form").hidden = report.params.length === 0;
@@ -205,6 +209,7 @@ function fail(error) {
     const box = document.querySelector(`[data-param="${CSS.escape(fault.pointer.slice(1))}"]`);
     if (!box) continue;
     box.classList.add("wrong");
+    if (box.closest("details")) box.closest("details").open = true;
     box.querySelector(".hint").textContent = fault.rule;
     box.querySelector(".hint").hidden = false;
     box.querySelector("input, select").setAttribute("aria-invalid", "true");
@@ -353,6 +358,7 @@ $("side").addEventListener("keydown", moveInList);
 $("form").addEventListener("submit", event => { event.preventDefault(); go(); });
 addEventListener("hashchange", () => { if (open()) $("title").focus({ preventScroll: true }); });
 dark.addEventListener("change", () => { if (report) load(); });
+wide.addEventListener("change", () => { if (report) drawForm(); });
 addEventListener("keydown", event => {
   if (event.key !== "/" || event.ctrlKey || event.metaKey || /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName)) return;
   event.preventDefault();
