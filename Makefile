@@ -3,7 +3,7 @@ STATICCHECK = go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK = go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 COMMIT      = $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 # Packages with goroutines worth the race detector; the machines have none.
-RACE        = ./internal/store ./internal/stream ./internal/kafka ./internal/seal ./internal/web ./gateways/... ./ingest ./views ./proof/sandbox
+RACE        = ./internal/store ./internal/stream ./internal/kafka ./internal/seal ./internal/web ./internal/clickhouse/... ./gateways/... ./ingest ./views ./proof/sandbox
 
 .PHONY: build demo test setup clickhouse lint unit race vuln schemas bench
 build: ## the binary ./oms

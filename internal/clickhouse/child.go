@@ -85,6 +85,8 @@ func Serve(ctx context.Context, c ChildConfig) error {
 	}
 	select {
 	case err = <-failed:
+	case <-server.Broken():
+		return errors.New("clickhouse: a session of the engine mixes statements up")
 	case <-ctx.Done():
 	}
 	server.Stop()

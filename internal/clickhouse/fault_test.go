@@ -379,3 +379,71 @@ func TestABodyThatBreaksOffLeavesNothing(t *testing.T) {
 		t.Errorf("%d rows of a whole one, want 2", n)
 	}
 }
+
+// A client that goes away takes its statement with it, of whatever kind it is.
+func TestAStatementEndsWithItsClient(t *testing.T) {
+	e := clickhousetest.Start(t)
+	c := connect(t, e.URL())
+	execute(t, c, "CREATE TABLE gone (n UInt64) ENGINE = MergeTree ORDER BY n")
+	for name, statement := range map[string]string{
+		"held whole":  "SELECT max(sipHash64(number)) AS gone_client FROM numbers(50000000000) FORMAT JSON",
+		"streamed":    "SELECT number AS gone_client FROM numbers(50000000000) FORMAT TSV",
+		"an insert":   "INSERT INTO gone SELECT sipHash64(number) AS gone_client FROM numbers(50000000000) WHERE sipHash64(number) = 1",
+		"explanation": "EXPLAIN ESTIMATE SELECT max(sipHash64(number)) AS gone_client FROM numbers(5)",
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			req, err := http.NewRequestWithContext(ctx, "POST", "http://"+e.Addr()+"/", strings.NewReader(statement))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.SetBasicAuth("default", e.Password())
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				if res, err := http.DefaultClient.Do(req); err == nil {
+					_, _ = io.Copy(io.Discard, res.Body) // until it is cancelled
+					res.Body.Close()
+				}
+			}()
+			if name != "explanation" {
+				eventually(t, "the statement runs", 10*time.Second, func() bool { return running(t, place{conn: c}, "gone_client") == 1 })
+			}
+			cancel()
+			<-done
+			eventually(t, "the statement is gone", 10*time.Second, func() bool { return running(t, place{conn: c}, "gone_client") == 0 })
+		})
+	}
+}
+
+// What a statement that failed has left in the engine does not become part of the next result.
+func TestAFailedStatementLeavesNothingInTheNext(t *testing.T) {
+	e := clickhousetest.Start(t)
+	for _, format := range []string{"JSON", "Native", "TSV", "CSVWithNames", "Parquet", "Pretty", "JSONEachRow", "XML", "Null", "NoSuchFormat"} {
+		for _, statement := range []string{
+			"SELECT number, throwIf(number = 100000) FROM numbers(1000000)", "SELECT nothing", "SELECT * FROM nowhere", "SELECT throwIf(1)", "SHOW CREATE TABLE nowhere", "SELECT 1 +",
+			"SELECT number, sleepEachRow(0.001) FROM numbers(100000) SETTINGS max_execution_time = 0.1, max_block_size = 10",
+		} {
+			if clause, settings, ok := strings.Cut(statement, " SETTINGS "); ok {
+				statement = clause + " FORMAT " + format + " SETTINGS " + settings
+			} else {
+				statement += " FORMAT " + format
+			}
+			if status, answer := post(t, e, "default", "", statement); status == 200 && !strings.Contains(answer, "__exception__") {
+				t.Errorf("%s: %d %.200s", statement, status, answer)
+			}
+			for range 2 {
+				if status, answer := post(t, e, "default", "", "SELECT 1, 'one'"); status != 200 || answer != "1\tone" {
+					t.Fatalf("after %s: %d %q", statement, status, answer)
+				}
+			}
+			if _, answer := post(t, e, "default", "", "INSERT INTO nowhere FORMAT TSV\n1\n"); !strings.HasPrefix(answer, "Code: 60.") {
+				t.Errorf("an insert into nothing: %s", answer)
+			}
+		}
+	}
+	if e.Restarts() != 0 {
+		t.Errorf("%d restarts", e.Restarts())
+	}
+}

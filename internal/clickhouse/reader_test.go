@@ -265,6 +265,9 @@ func TestNothingLeaksFromRequestToRequest(t *testing.T) {
 		})
 	}
 	all.Wait()
+	if e.Restarts() != 0 {
+		t.Errorf("%d restarts", e.Restarts())
+	}
 }
 
 // Readers that take their time leave sessions to others.

@@ -57,7 +57,10 @@ func Open(library, dataDir, configFile string) (*Engine, error) {
 }
 
 // Session is a connection to the engine. It is not safe for concurrent use.
-type Session struct{ connection, conn handle }
+type Session struct {
+	connection, conn handle
+	broken           bool
+}
 
 // Connect opens a session; the first one boots the engine. Sessions are for the start of the process: each takes the runtime's signal handlers away
 // for a moment.
@@ -160,8 +163,32 @@ func (s *Session) begin(start starting, sql, format string, params map[string]st
 
 // Query runs a statement of any kind and holds its whole result.
 func (s *Session) Query(sql, format string, params map[string]string) (*Result, error) {
-	return result(s.begin(api.query, sql, format, params))
+	r, err := result(s.begin(api.query, sql, format, params))
+	if err != nil {
+		s.settle()
+	}
+	return r, err
 }
+
+// settle comes after a statement that did not end well. What is left of it would show at the session's next one: a statement that was killed keeps its place
+// among the running ones, and its memory, until then; and what its output format had still to write becomes the beginning of the next result.
+func (s *Session) settle() {
+	for range 5 { // a statement that the client's settings cannot change, and that a read-only session takes
+		r, err := result(s.begin(api.query, "SET connect_timeout = DEFAULT", "TabSeparated", nil))
+		if err != nil {
+			continue
+		}
+		clean := len(r.Bytes()) == 0
+		r.Free()
+		if clean {
+			return
+		}
+	}
+	s.broken = true
+}
+
+// Broken tells that the session mixes statements up and must not be used again.
+func (s *Session) Broken() bool { return s.broken }
 
 // Exec runs a statement for its effect.
 func (s *Session) Exec(sql string) error {
@@ -188,6 +215,7 @@ func (s *Session) Stream(sql, format string, params map[string]string) (*Stream,
 		if strings.Contains(err.Error(), "Streaming query is not supported") {
 			return nil, ErrNotStreamable
 		}
+		s.settle()
 		return nil, err
 	}
 	return &Stream{s, r.r}, nil
@@ -213,12 +241,15 @@ func (t *Stream) Close(cancel bool) {
 	}
 	api.freeResult(t.r)
 	if cancel {
-		_ = t.s.Exec("SELECT 1") // a statement that was killed keeps its place among the running ones, and its memory, until the session's next one
+		t.s.settle()
 	}
 }
 
 // Insert is an INSERT in progress. It ends with Done or Cancel.
-type Insert struct{ h handle }
+type Insert struct {
+	s *Session
+	h handle
+}
 
 // Insert starts "INSERT INTO t (a, b)", without a FORMAT clause; the data follows in the format.
 func (s *Session) Insert(sql, format string, params map[string]string) (*Insert, error) {
@@ -228,9 +259,10 @@ func (s *Session) Insert(sql, format string, params map[string]string) (*Insert,
 	}
 	if text := api.insertError(h); text != "" {
 		api.freeInsert(h)
+		s.settle()
 		return nil, exception(text)
 	}
-	return &Insert{h}, nil
+	return &Insert{s, h}, nil
 }
 
 // Append gives a piece of the data, cut anywhere. The engine copies it.
@@ -249,6 +281,7 @@ func (i *Insert) Done() (rows uint64, err error) {
 	r, err := result(api.done(i.h))
 	api.freeInsert(i.h)
 	if err != nil {
+		i.s.settle()
 		return 0, err
 	}
 	defer r.Free()
@@ -260,4 +293,5 @@ func (i *Insert) Done() (rows uint64, err error) {
 func (i *Insert) Cancel() {
 	api.cancelInsert(i.h)
 	api.freeInsert(i.h)
+	i.s.settle()
 }

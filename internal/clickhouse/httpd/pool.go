@@ -14,6 +14,7 @@ import (
 type pool struct {
 	full, reader *stack
 
+	broken  chan struct{} // receives when a session must not be used again
 	killing sync.Mutex
 	killer  *session // runs nothing but KILL QUERY
 }
@@ -53,7 +54,7 @@ const (
 const waitForSession = 30 * time.Second
 
 func openPool(e *chdb.Engine) (*pool, error) {
-	p := &pool{full: newStack(fullSessions), reader: newStack(readerSessions)}
+	p := &pool{broken: make(chan struct{}, 1), full: newStack(fullSessions), reader: newStack(readerSessions)}
 	var err error
 	if p.killer, err = open(e, "killer", nil); err != nil {
 		return nil, err
@@ -91,7 +92,12 @@ func (p *pool) take(ctx context.Context, reader bool) (*session, error) {
 }
 
 func (p *pool) give(s *session) {
-	if s.readonly {
+	if s.Broken() {
+		select {
+		case p.broken <- struct{}{}:
+		default: // it is known
+		}
+	} else if s.readonly {
 		p.reader.push(s)
 	} else {
 		p.full.push(s)

@@ -61,6 +61,9 @@ func Open(c Config) (*Server, error) {
 // Version is ClickHouse's.
 func (s *Server) Version() string { return s.version }
 
+// Broken receives when the engine has come into a state in which its answers cannot be trusted: the process is to be ended and started again.
+func (s *Server) Broken() <-chan struct{} { return s.pool.broken }
+
 // Stop refuses statements from now on.
 func (s *Server) Stop() { s.stopping.Store(true) }
 
