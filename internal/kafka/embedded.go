@@ -97,6 +97,7 @@ func (e *Embedded) start(ctx context.Context, c EmbeddedConfig) (err error) {
 	if e.cluster, err = kfake.NewCluster(opts...); err != nil {
 		return err
 	}
+	boundByPartition(e.cluster)
 	if e.id, err = e.Settings().ClusterID(ctx); err != nil {
 		return err
 	}

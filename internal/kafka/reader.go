@@ -25,6 +25,9 @@ type Reader struct {
 	adm    *kadm.Client
 	topics []string
 	next   Offsets // per partition, where the next record to deliver may lie
+
+	// MaxPoll is how many records one Poll hands out at most; 0: all that a fetch has brought.
+	MaxPoll int
 }
 
 // NewReader reads the topics, all of which must exist.
@@ -38,7 +41,7 @@ func (s Settings) newReader(ctx context.Context, from From, only func(partition)
 		return nil, errors.New("kafka: a reader needs a topic")
 	}
 	// Control records are delivered to us, and dropped here: they are how a reader sees that it has passed a trailing marker.
-	cl, err := s.client(kgo.KeepControlRecords(), kgo.FetchMaxPartitionBytes(4<<20))
+	cl, err := s.client(kgo.KeepControlRecords(), kgo.FetchMaxBytes(8<<20), kgo.FetchMaxPartitionBytes(2<<20))
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +142,7 @@ func (r *Reader) Reached(ends Offsets) bool {
 // Poll waits for the next records and hands them to take, which may keep them. It comes back after at least one fetch, which
 // may have held no record at all, or with the first error of take or of the context.
 func (r *Reader) Poll(ctx context.Context, take func(*kgo.Record) error) error {
-	fetches := r.cl.PollFetches(ctx)
+	fetches := r.cl.PollRecords(ctx, r.MaxPoll)
 	if err := ctx.Err(); err != nil && fetches.NumRecords() == 0 {
 		return err
 	}
