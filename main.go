@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -103,10 +104,11 @@ func (r *run) config(flags map[string]any) (Config, error) {
 
 // UpCmd runs all roles.
 type UpCmd struct {
-	Data    string `help:"Directory of everything kept on disk (default ${data})." placeholder:"DIR"`
-	HTTP    string `name:"http" help:"Address of the HTTP server (default ${http})." placeholder:"HOST:PORT"`
-	Kafka   string `help:"A Kafka cluster instead of the embedded broker." placeholder:"HOST:PORT"`
-	Sandbox string `help:"Address of the payment sandbox (default any free port)." placeholder:"HOST:PORT"`
+	Data      string `help:"Directory of everything kept on disk (default ${data})." placeholder:"DIR"`
+	HTTP      string `name:"http" help:"Address of the HTTP server (default ${http})." placeholder:"HOST:PORT"`
+	Kafka     string `help:"A Kafka cluster instead of the embedded broker." placeholder:"HOST:PORT"`
+	Sandbox   string `help:"Address of the payment sandbox (default any free port)." placeholder:"HOST:PORT"`
+	Analytics bool   `help:"Keep ClickHouse current: a server (setting clickhouse.url) or an embedded one." default:"true" negatable:""`
 }
 
 func (c *UpCmd) settings(r *run) (Config, error) {
@@ -121,7 +123,11 @@ func (c *UpCmd) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	return serve(r, conf, allRoles, nil)
+	roles := allRoles
+	if !c.Analytics {
+		roles = slices.DeleteFunc(slices.Clone(roles), func(r string) bool { return r == roleAnalytics })
+	}
+	return serve(r, conf, roles, nil)
 }
 
 // RunCmd runs some roles.

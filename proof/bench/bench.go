@@ -24,6 +24,7 @@ type Config struct {
 	PID     int            // its process, for processor time and memory; 0: not measured
 	DataDir string         // its data, for bytes per order; empty: not measured
 
+	Binary    string        // for scenarios that start systems of their own; empty: those are refused
 	Seed      uint64        // of the shop that the orders come from
 	Scenarios []string      // by name; none: all but the optional ones
 	Door      string        // "kafka" or "http": only scenarios through this door; empty: all
@@ -89,6 +90,7 @@ var scenarios = []scenario{
 	{name: "hot-product", door: "kafka", run: hotProduct},
 	{name: "memory", door: "kafka", run: memory},
 	{name: "engine", door: "kafka", alone: true, run: engine},
+	{name: "sink", door: "kafka", alone: true, optional: true, run: sink},
 	{name: "ladder", door: "http", optional: true, run: ladder},
 }
 

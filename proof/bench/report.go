@@ -52,6 +52,7 @@ type Result struct {
 	PeakResidentMiB  float64            `json:"peak_resident_mib,omitempty"`
 	BytesPerResident float64            `json:"resident_bytes_per_order,omitempty"` // growth of resident memory over the scenario
 
+	Sink   *Sink              `json:"sink,omitempty"`
 	Sides  []Side             `json:"sides,omitempty"`  // of the engine scenario
 	Ratios map[string]float64 `json:"ratios,omitempty"` // engine ÷ stock goka by distribution of keys
 }
@@ -130,6 +131,14 @@ func (r Result) rows(w io.Writer) {
 	}
 	if r.ResidentMiB > 0 {
 		row("memory", "%.0f MiB resident, %.0f at most", r.ResidentMiB, r.PeakResidentMiB)
+	}
+	if s := r.Sink; s != nil {
+		row("sink", "%d rows, %.0f rows/s from the start of the process, %.1f s to catch up", s.Rows, s.RowsPerSecond, s.CatchUp)
+		row("bare inserts", "%.0f rows/s: the sink has %.0f %% of them", s.BarePerSecond, 100*s.OfBare)
+		row("freshness", "p50 %.0f  p95 %.0f  p99 %.0f  max %.0f ms", s.Freshness.P50, s.Freshness.P95, s.Freshness.P99, s.Freshness.Max)
+		row("latency", "sink off p50 %.1f  p99 %.1f ms, on p50 %.1f  p99 %.1f ms: p99 × %.2f", s.Off.P50, s.Off.P99, s.On.P50, s.On.P99, s.P99Ratio)
+		row("memory", "%.0f MiB at most to open the log, %.0f to catch up besides; engine %.0f MiB resident", s.PeakBefore, s.PeakCatching, s.EngineMiB)
+		row("disk", "%.0f bytes an order in ClickHouse as inserted, %.0f merged", s.BytesPer, s.MergedPer)
 	}
 	for _, s := range r.Sides {
 		row("steps", "%.0f/s %s, %d keys", s.StepsPerSecond, s.Name, s.Keys)

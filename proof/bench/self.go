@@ -14,6 +14,7 @@ import (
 // the orders of another. What the system logs goes to log. Server, Kafka, PID and DataDir of c are overwritten.
 func Self(ctx context.Context, binary string, log io.Writer, c Config) (Report, error) {
 	return each(ctx, c, func(ctx context.Context, c Config, s scenario) (result Result, err error) {
+		c.Binary = binary
 		if s.alone {
 			return c.measure(ctx, s)
 		}
@@ -22,7 +23,7 @@ func Self(ctx context.Context, binary string, log io.Writer, c Config) (Report, 
 			return Result{}, err
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-		p, err := chaos.Start(ctx, binary, log, "--log", "warn", "up", "--data", dir, "--http", "127.0.0.1:0")
+		p, err := chaos.Start(ctx, binary, log, "--log", "warn", "up", "--no-analytics", "--data", dir, "--http", "127.0.0.1:0")
 		if err != nil {
 			return Result{}, err
 		}

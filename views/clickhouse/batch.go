@@ -13,6 +13,7 @@ import (
 const (
 	maxBatchRows  = 50_000
 	maxBatchBytes = 24 << 20
+	maxPoll       = 5_000 // records between two looks at the size
 )
 
 // batch is what the next inserts take: rows by table, from where each table stands to where the reader is.
@@ -29,6 +30,15 @@ type batch struct {
 
 func newBatch() *batch {
 	return &batch{blocks: map[*table]*block{}, now: map[string]*kgo.Record{}}
+}
+
+// again makes a batch that was written one to be filled again: what it has allocated is the larger part of what the sink would allocate.
+func (b *batch) again() {
+	for _, bl := range b.blocks {
+		bl.again()
+	}
+	*b = batch{blocks: b.blocks, now: b.now}
+	clear(b.now)
 }
 
 // full tells whether the batch should go out now rather than grow.
@@ -96,7 +106,7 @@ func (b *batch) seal(from map[*table]kafka.Offsets, next kafka.Offsets) {
 	for _, rec := range b.now {
 		b.put(rec, func(t *table) bool { return rec.Offset >= from[t][rec.Topic][rec.Partition] })
 	}
-	b.now = nil
+	clear(b.now)
 	b.spans = map[*table][]span{}
 	for _, t := range tables {
 		for topic, parts := range next {

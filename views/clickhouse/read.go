@@ -21,13 +21,16 @@ func topicNames() []string {
 	return all
 }
 
-// read hands out batches of what the tables lack, in the order of each partition, until something fails. done is where the tables stand; it is kept up to date.
-func (s *Sink) read(ctx context.Context, done map[*table]kafka.Offsets, out chan<- *batch) error {
+// read hands out batches of what the tables lack, in the order of each partition, until something fails. done is where the tables stand; it is kept up to date. Batches that were written come
+// back through free.
+func (s *Sink) read(ctx context.Context, done map[*table]kafka.Offsets, out chan<- *batch, free <-chan *batch) error {
 	r, err := s.open(ctx, done)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
+	r.MaxPoll = maxPoll
+	advance(done, r.Next()) // a topic need not begin at offset 0
 	b, ask := newBatch(), time.Time{}
 	for {
 		if time.Since(ask) >= time.Second {
@@ -41,13 +44,18 @@ func (s *Sink) read(ctx context.Context, done map[*table]kafka.Offsets, out chan
 		if b.full() || !b.empty() && time.Since(b.since) >= s.cfg.Interval {
 			next := r.Next()
 			b.seal(done, next)
+			s.state.underway.Add(int64(b.records))
 			select {
 			case out <- b:
 			case <-ctx.Done():
 				return context.Cause(ctx)
 			}
 			advance(done, next)
-			b = newBatch()
+			select {
+			case b = <-free:
+			default:
+				b = newBatch()
+			}
 		}
 		if err := poll(ctx, r, wait(b, s.cfg.Interval), func(rec *kgo.Record) error {
 			b.take(rec, func(t *table) bool { return rec.Offset >= done[t][rec.Topic][rec.Partition] })
@@ -92,9 +100,15 @@ func advance(done map[*table]kafka.Offsets, next kafka.Offsets) {
 
 // lag is how many offsets the table that is furthest behind lacks, transaction markers included, summed over the partitions.
 func lag(ends kafka.Offsets, done map[*table]kafka.Offsets) (n int64) {
-	for topic, at := range slowest(done) {
-		for p, end := range ends[topic] {
-			n += max(0, end-at[p])
+	for topic, parts := range ends {
+		for p, end := range parts {
+			least := end
+			for t, at := range done {
+				if t.fills(topic) {
+					least = min(least, at[topic][p])
+				}
+			}
+			n += end - least
 		}
 	}
 	return n

@@ -59,7 +59,7 @@ func New(cfg Config) (*Sink, error) {
 	}
 	s := &Sink{cfg: cfg, log: cfg.Log, conn: conn}
 	s.lead = lead{conn: conn, holder: cfg.Instance + "/" + rand.Text()[:8], cluster: cfg.Cluster}
-	s.state.log = cfg.Log
+	s.state.log, s.state.now.Behind = cfg.Log, -1
 	s.stats.register(cfg.Metrics, &s.state)
 	return s, nil
 }
@@ -129,13 +129,14 @@ func (s *Sink) session(ctx context.Context) error {
 	if err := s.repeat(ctx, m); err != nil {
 		return err
 	}
-	w, batches, written := &writer{sink: s}, make(chan *batch, 1), make(chan error, 1)
+	s.state.underway.Store(0)
+	w, batches, written := &writer{sink: s, free: make(chan *batch, 1)}, make(chan *batch), make(chan error, 1)
 	go func() {
 		err := w.run(ctx, batches)
 		cancel(err) // the reader need not go on
 		written <- err
 	}()
-	err = s.read(ctx, m.done, batches)
+	err = s.read(ctx, m.done, batches, w.free)
 	close(batches)
 	if failed := <-written; failed != nil {
 		return failed

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"regexp"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -38,6 +39,8 @@ type state struct {
 	mu  sync.Mutex
 	log *slog.Logger
 	now Status
+
+	underway atomic.Int64 // records that were read and do not stand in the tables yet
 }
 
 // following is how far behind the log a sink may be that is said to follow: what arrives in an interval or two at a high rate.
@@ -82,10 +85,11 @@ func (s *state) behind(n int64) {
 }
 
 func (s *state) wrote(b *batch) {
+	s.underway.Add(-int64(b.records))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.now.LastEvent == nil || b.newest.After(*s.now.LastEvent) {
-		s.now.LastEvent = &b.newest
+	if newest := b.newest; s.now.LastEvent == nil || newest.After(*s.now.LastEvent) {
+		s.now.LastEvent = &newest
 	}
 }
 
@@ -93,9 +97,13 @@ func (s *state) status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.now.State == "" {
-		return Status{State: Starting, Behind: -1}
+		s.now.State = Starting
 	}
-	return s.now
+	now := s.now
+	if now.Behind >= 0 {
+		now.Behind += s.underway.Load()
+	}
+	return now
 }
 
 // metrics of a sink. They count also where nobody registers them.

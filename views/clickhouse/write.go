@@ -13,7 +13,8 @@ const insertsAtOnce = 3
 // writer inserts batches, one after the other.
 type writer struct {
 	sink *Sink
-	open []intent // of the last batch: inserted, and not yet noted as done
+	free chan *batch // what was written, to be filled again
+	open []intent    // of the last batch: inserted, and not yet noted as done
 }
 
 // run writes batches until there are no more. What is done is noted together with the next intents, or as soon as there is no next batch.
@@ -94,5 +95,10 @@ func (w *writer) write(ctx context.Context, b *batch) error {
 	s.wrote = true
 	s.stats.wrote(b, time.Since(started))
 	s.state.wrote(b)
+	b.again()
+	select {
+	case w.free <- b:
+	default:
+	}
 	return nil
 }

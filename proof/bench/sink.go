@@ -1,0 +1,329 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"time"
+
+	ch "github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"oms/internal/clickhouse"
+	"oms/internal/kafka"
+	"oms/proof/chaos"
+	"oms/proof/workload"
+	"oms/schemas"
+)
+
+// filled are the tables of facts that the scenario counts and inserts again.
+var filled = []string{"order_events", "order_lines", "payments", "stock_movements", "orders_now"}
+
+// Sink is what the sink scenario measures besides latencies.
+type Sink struct {
+	Rows          uint64  `json:"rows"`
+	CatchUp       float64 `json:"catch_up_seconds"` // from the start of the process to tables that lack nothing
+	RowsPerSecond float64 `json:"rows_per_second"`
+	BarePerSecond float64 `json:"bare_rows_per_second"` // clickhouse-go, the same rows, the same engine, by column, 50,000 an insert
+	OfBare        float64 `json:"of_bare"`
+
+	Off       *Latency `json:"latency_off_ms"` // placed → decided with the sink off, at the rate
+	On        *Latency `json:"latency_on_ms"`
+	P99Ratio  float64  `json:"latency_p99_on_off"`
+	Freshness *Latency `json:"freshness_ms"` // now − the newest fact in ClickHouse, asked every 20 ms at the rate
+
+	PeakBefore   float64 `json:"peak_mib_without"`  // of the process, with the same log, analytics off
+	PeakCatching float64 `json:"peak_mib_catch_up"` // of the process while it catches up
+	EngineMiB    float64 `json:"engine_mib"`        // resident, of the engine's process, after catching up
+	BytesPer     float64 `json:"bytes_per_order"`   // in ClickHouse, as inserted
+	MergedPer    float64 `json:"bytes_per_merged"`  // the same after a merge
+}
+
+// sink compares a system that fills ClickHouse with one that does not, and its inserts with bare ones.
+func sink(ctx context.Context, r *run) (result Result, err error) {
+	if r.Binary == "" {
+		return result, errors.New("it starts systems of its own: --self")
+	}
+	dir, err := os.MkdirTemp("", "oms-bench-")
+	if err != nil {
+		return result, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	s := workload.Shop{Products: catalogue, OnHand: plenty}
+	result.Mix, result.Rate = mix(s), r.Rate
+	out := &Sink{}
+	result.Sink = out
+
+	// Without: the log is filled, and what an order takes is measured.
+	var shop *workload.Shop
+	err = r.with(ctx, dir, []string{"--no-analytics"}, func(p *chaos.Process) error {
+		if shop, err = r.shop(ctx, s); err != nil {
+			return err
+		}
+		all, err := r.fixed(ctx, "", r.Live, func(n int) *schemas.PlaceOrder { return placing(shop.Order(n)) }, 0)
+		if err != nil {
+			return err
+		}
+		result.Orders, result.PerSecond, result.Seconds = all.Orders, all.PerSecond, all.Seconds
+		off, err := r.paced(ctx, shop, "", r.Rate, r.Warm, r.Duration, r.Live)
+		out.Off = off.Latency
+		result.Orders += off.Orders
+		return err
+	})
+	if err != nil {
+		return result, err
+	}
+	// How much memory the log alone takes when it is opened.
+	if err := r.with(ctx, dir, []string{"--no-analytics"}, func(p *chaos.Process) error {
+		out.PeakBefore = float64(r.usage().peak) / (1 << 20)
+		return nil
+	}); err != nil {
+		return result, err
+	}
+	return result, r.with(ctx, dir, nil, func(p *chaos.Process) error {
+		began := time.Now()
+		if err := r.caughtUp(ctx); err != nil {
+			return err
+		}
+		out.CatchUp = time.Since(began).Seconds()
+		out.PeakCatching = float64(r.usage().peak) / (1 << 20)
+		conn, engine, err := engineOf(dir)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		out.EngineMiB = float64(statusBytes(engine, "VmRSS:")) / (1 << 20)
+		if err := out.sizes(ctx, conn, result.Orders); err != nil {
+			return err
+		}
+		out.RowsPerSecond = float64(out.Rows) / out.CatchUp
+		if err := out.bare(ctx, conn, r); err != nil {
+			return err
+		}
+		stop := out.sample(ctx, conn)
+		on, err := r.paced(ctx, shop, "", r.Rate, r.Warm, r.Duration, int(result.Orders))
+		stop()
+		if err != nil {
+			return err
+		}
+		out.On, out.OfBare, out.P99Ratio = on.Latency, out.RowsPerSecond/out.BarePerSecond, on.Latency.P99/out.Off.P99
+		return nil
+	})
+}
+
+// with runs a system on the directory.
+func (r *run) with(ctx context.Context, dir string, flags []string, do func(*chaos.Process) error) (err error) {
+	p, err := chaos.Start(ctx, r.Binary, os.Stderr, append([]string{"--log", "warn", "up", "--data", dir, "--http", "127.0.0.1:0"}, flags...)...)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Stop()) }()
+	r.Server, r.Kafka, r.PID, r.DataDir = p.HTTP, kafka.Settings{Brokers: []string{p.Kafka}, ClientID: "oms-bench"}, p.PID(), dir
+	return do(p)
+}
+
+// caughtUp waits until ClickHouse lacks nothing.
+func (r *run) caughtUp(ctx context.Context) error {
+	for {
+		var body struct {
+			Analytics struct {
+				State  string `json:"state"`
+				Behind int64  `json:"behind_offsets"`
+				Error  string `json:"error"`
+			} `json:"analytics"`
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.Server+"/readyz", nil)
+		if err != nil {
+			return err
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
+		}
+		err = json.NewDecoder(res.Body).Decode(&body)
+		res.Body.Close()
+		switch a := body.Analytics; {
+		case err != nil:
+			return err
+		case a.State == "off":
+			return errors.New(a.Error)
+		case a.State == "following" && a.Behind == 0:
+			return nil
+		default:
+			r.say("%s: %s, %d offsets behind", r.name, a.State, a.Behind)
+		}
+		if err := sleep(ctx, 20*time.Millisecond, func() {}); err != nil {
+			return err
+		}
+	}
+}
+
+// engineOf finds the embedded ClickHouse of the system on the directory, and its process.
+func engineOf(dir string) (driver.Conn, int, error) {
+	dirs, err := filepath.Glob(filepath.Join(dir, "clickhouse", "*"))
+	if err != nil || len(dirs) != 1 {
+		return nil, 0, fmt.Errorf("%s: want one embedded ClickHouse, found %d", dir, len(dirs))
+	}
+	e, err := clickhouse.ReadEndpoint(dirs[0])
+	if err != nil {
+		return nil, 0, err
+	}
+	url, err := e.FullURL()
+	if err != nil {
+		return nil, 0, err
+	}
+	conn, err := clickhouse.Open(url)
+	return conn, childOf(e.PID), err
+}
+
+// childOf is a process's only child; 0 when there is none to be seen.
+func childOf(pid int) (child int) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err == nil {
+		_, _ = fmt.Sscan(string(b), &child)
+	}
+	if child > 0 {
+		return child
+	}
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // a child belongs to the thread that made it
+	for _, t := range tasks {
+		if b, err := os.ReadFile(t); err == nil {
+			if _, err := fmt.Sscan(string(b), &child); err == nil {
+				return child
+			}
+		}
+	}
+	return 0
+}
+
+func (s *Sink) sizes(ctx context.Context, conn driver.Conn, orders int64) error {
+	bytes := func() (n uint64, err error) {
+		err = conn.QueryRow(ctx, `SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = currentDatabase()`).Scan(&n)
+		return n, err
+	}
+	inserted, err := bytes()
+	if err != nil {
+		return err
+	}
+	for _, t := range filled {
+		var n uint64
+		if err := conn.QueryRow(ctx, "SELECT count() FROM "+t).Scan(&n); err != nil {
+			return err
+		}
+		s.Rows += n
+		if err := conn.Exec(ctx, "OPTIMIZE TABLE "+t+" FINAL"); err != nil {
+			return err
+		}
+	}
+	merged, err := bytes()
+	s.BytesPer, s.MergedPer = float64(inserted)/float64(orders), float64(merged)/float64(orders)
+	return err
+}
+
+// perInsert rows of the bare inserts.
+const perInsert = 50_000
+
+// bare inserts what the tables hold into others of the same make, and counts the time of the inserts alone.
+func (s *Sink) bare(ctx context.Context, conn driver.Conn, r *run) error {
+	var rows int
+	var took time.Duration
+	for _, t := range filled {
+		if err := conn.Exec(ctx, "CREATE TABLE bare_"+t+" AS "+t); err != nil {
+			return err
+		}
+		n, spent, err := copyRows(ctx, conn, t)
+		if err != nil {
+			return err
+		}
+		rows, took = rows+n, took+spent
+		r.say("%s: %d bare rows", r.name, rows)
+		if err := conn.Exec(ctx, "DROP TABLE bare_"+t+" SYNC"); err != nil {
+			return err
+		}
+	}
+	s.BarePerSecond = float64(rows) / took.Seconds()
+	return nil
+}
+
+func copyRows(ctx context.Context, conn driver.Conn, table string) (n int, took time.Duration, err error) {
+	rows, err := conn.Query(ctx, "SELECT * FROM "+table)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer rows.Close()
+	types := rows.ColumnTypes()
+	columns, into := make([]reflect.Value, len(types)), make([]any, len(types))
+	empty := func() {
+		for i, t := range types {
+			columns[i] = reflect.MakeSlice(reflect.SliceOf(t.ScanType()), 0, perInsert)
+		}
+	}
+	flush := func() error {
+		began := time.Now()
+		batch, err := conn.PrepareBatch(ch.Context(ctx, ch.WithSettings(ch.Settings{"async_insert": 0})), "INSERT INTO bare_"+table)
+		if err != nil {
+			return err
+		}
+		for i := range columns {
+			if err := batch.Column(i).Append(columns[i].Interface()); err != nil {
+				return err
+			}
+		}
+		err = batch.Send()
+		took += time.Since(began)
+		empty()
+		return err
+	}
+	empty()
+	for rows.Next() {
+		for i, t := range types {
+			into[i] = reflect.New(t.ScanType()).Interface()
+		}
+		if err := rows.Scan(into...); err != nil {
+			return n, took, err
+		}
+		for i := range into {
+			columns[i] = reflect.Append(columns[i], reflect.ValueOf(into[i]).Elem())
+		}
+		if n++; n%perInsert == 0 {
+			if err := flush(); err != nil {
+				return n, took, err
+			}
+		}
+	}
+	return n, took, errors.Join(rows.Err(), flush())
+}
+
+// sample asks for the newest fact until it is stopped.
+func (s *Sink) sample(ctx context.Context, conn driver.Conn) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan []time.Duration)
+	go func() {
+		var all []time.Duration
+		began := time.Now()
+		for sleep(ctx, 20*time.Millisecond, func() {}) == nil {
+			var newest time.Time
+			if err := conn.QueryRow(ctx, `SELECT max(at) FROM order_events WHERE at > now64(3) - toIntervalMinute(10)`).Scan(&newest); err == nil && newest.After(began) { // before the first order of this measurement stands, there is nothing to be fresh
+				all = append(all, time.Since(newest))
+			}
+		}
+		done <- all
+	}()
+	return func() {
+		cancel()
+		all := <-done
+		slices.Sort(all)
+		at := func(p float64) float64 {
+			return float64(all[min(len(all)-1, int(p*float64(len(all))))].Microseconds()) / 1000
+		}
+		if len(all) > 0 {
+			s.Freshness = &Latency{P50: at(.5), P95: at(.95), P99: at(.99), P999: at(.999), Max: at(1)}
+		}
+	}
+}
