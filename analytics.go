@@ -14,6 +14,7 @@ import (
 
 	"oms/internal/clickhouse"
 	sink "oms/views/clickhouse"
+	"oms/views/clickhouse/desk"
 )
 
 // engineCommand is the hidden command of the child process that holds the embedded ClickHouse.
@@ -29,12 +30,36 @@ type analytics struct {
 // conn is for who reads; an error says why there is none now.
 func (a *analytics) conn() (driver.Conn, error) {
 	if a.off != "" {
-		return nil, errors.New("analytics: off: " + a.off)
+		return nil, fmt.Errorf("%w: %s", desk.ErrOff, a.off)
 	}
 	if c := a.readers.Load(); c != nil {
 		return *c, nil
 	}
-	return nil, errors.New("analytics: ClickHouse is starting")
+	return nil, errors.New("ClickHouse is starting")
+}
+
+// behind is how many offsets the tables lack, where that is known.
+func (a *analytics) behind() (int64, bool) {
+	if s := a.running.Load(); s != nil {
+		n := s.Status().Behind
+		return n, n >= 0
+	}
+	return 0, false
+}
+
+// lookAt is where the figures are to be seen, once they are there.
+func (a *analytics) lookAt(ctx context.Context, http string) string {
+	for tick := time.NewTicker(50 * time.Millisecond); a.off == ""; {
+		if n, known := a.behind(); known && n == 0 {
+			return "  " + http + "/reports\n"
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ""
+		}
+	}
+	return "  (no reports: " + a.off + ")\n"
 }
 
 // openAnalytics starts nothing that could hold up orders: ClickHouse is come by while they flow.

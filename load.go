@@ -120,8 +120,8 @@ func (c DemoCmd) Run(r *run) error {
 		if err := errors.Join(err, sum.Table(r.out)); err != nil {
 			return err
 		}
-		fmt.Fprintf(r.out, "\nlook at it:\n  curl '%[1]s/api/orders?limit=3'\n  %[1]s/docs\n  oms audit --kafka %[2]s --ledger %[3]s\nkill this process with -9, start it again, and audit again at its new address: nothing is lost, nothing doubled\n",
-			a.httpURL(), a.cluster.Brokers[0], filepath.Join(a.conf.Data, "sandbox", "ledger.jsonl"))
+		fmt.Fprintf(r.out, "\nlook at it:\n%[4]s  curl '%[1]s/api/orders?limit=3'\n  %[1]s/docs\n  oms audit --kafka %[2]s --ledger %[3]s\nkill this process with -9, start it again, and audit again at its new address: nothing is lost, nothing doubled\n",
+			a.httpURL(), a.cluster.Brokers[0], filepath.Join(a.conf.Data, "sandbox", "ledger.jsonl"), a.analytics.lookAt(ctx, a.httpURL()))
 		if c.Exit {
 			return errDone
 		}

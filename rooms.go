@@ -16,6 +16,7 @@ import (
 	"oms/internal/web"
 	"oms/schemas"
 	"oms/views"
+	"oms/views/clickhouse/desk"
 )
 
 // openGateways starts the payment dispatcher with every provider that is configured.
@@ -71,6 +72,9 @@ func (a *app) openHTTP() error {
 		}
 		stopping = v.Stopping
 		a.log.Warn("auth: none: whoever reaches this loopback address is staff of the shop", "http", a.conf.HTTP)
+	}
+	if a.analytics != nil {
+		desk.New(desk.Config{Conn: a.analytics.conn, Behind: a.analytics.behind, Log: a.log, Metrics: a.metrics}).Routes(server)
 	}
 	bound := make(chan struct{})
 	a.parts = append(a.parts, part{"http", func(ctx context.Context) error {
