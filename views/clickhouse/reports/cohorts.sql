@@ -5,20 +5,20 @@
 -- param: to time now "first instant behind the span"
 -- chart: line x=months_later y=retained_share series=cohort
 SELECT
-    first AS cohort, -- first day of its month
-    dateDiff('month', first, month) AS months_later,
+    cohort, -- first day of its month
+    dateDiff('month', cohort, month) AS months_later,
     count() AS customers,
     customers / first_value(count()) OVER (PARTITION BY cohort ORDER BY months_later) AS retained_share
 FROM
 (
     SELECT
-        toStartOfMonth(min(placed_at)) AS first,
-        groupUniqArray(toStartOfMonth(placed_at)) AS months
+        sipHash128(customer_id) AS customer, -- shorter than the id, and as good as it
+        toStartOfMonth(placed_at) AS month,
+        min(month) OVER (PARTITION BY customer) AS cohort
     FROM orders_now FINAL
     WHERE tenant = {tenant:String} AND placed_at < {to:DateTime64(3, 'UTC')} AND status IN ('CONFIRMED', 'COMPLETED', 'CLOSED') AND customer_id != ''
-    GROUP BY customer_id
+    GROUP BY customer, month
 )
-ARRAY JOIN months AS month
-WHERE first >= toStartOfMonth({from:DateTime64(3, 'UTC')})
-GROUP BY cohort, months_later
+WHERE cohort >= toStartOfMonth({from:DateTime64(3, 'UTC')})
+GROUP BY cohort, month
 ORDER BY cohort, months_later

@@ -25,7 +25,7 @@ FROM
     (
         SELECT
             product_id,
-            argMax((on_hand - reserved - safety_stock, incoming), (version, ordinal)) AS level,
+            argMax((on_hand - reserved - safety_stock, incoming), version * 65536 + ordinal) AS level, -- the last: versions grow, and within a step ordinals
             sumIf(multiIf(movement = 'RESERVED', quantity, movement = 'RELEASED', -quantity, 0), at >= {from:DateTime64(3, 'UTC')}) AS taken
         FROM stock_movements FINAL
         WHERE tenant = {tenant:String} AND at < {to:DateTime64(3, 'UTC')}

@@ -47,8 +47,8 @@ func questions() (qs []question) {
 	return qs
 }
 
-// TestGoldenAnswers: every report answers as it did, and with columns that its chart names.
-func TestGoldenAnswers(t *testing.T) {
+// TestAnswers holds every report against its golden answers, against what is computed here, against tables in which each row is twice, and against a shop without facts.
+func TestAnswers(t *testing.T) {
 	s := fill(t, stream())
 	t.Run("golden", func(t *testing.T) { golden(&shelf{t, s.write, s.read}) })
 	t.Run("independent", func(t *testing.T) { independent(&shelf{t, s.write, s.read}) })
@@ -56,6 +56,7 @@ func TestGoldenAnswers(t *testing.T) {
 	t.Run("nobody", func(t *testing.T) { nobody(&shelf{t, s.write, s.read}) })
 }
 
+// golden: every report answers as it did, and with columns that its chart names.
 func golden(s *shelf) {
 	files := map[string][]map[string]any{}
 	for _, q := range questions() {

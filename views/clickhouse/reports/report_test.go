@@ -2,6 +2,7 @@ package reports
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -9,6 +10,9 @@ import (
 )
 
 var noon = time.Date(2026, 11, 24, 12, 30, 15, 123456789, time.UTC)
+
+// withoutFinal are reports that a repeated row cannot change, because they ask for a greatest time or group by order; TestAnswers repeats every row.
+var withoutFinal = []string{"freshness", "time-in-state"}
 
 func TestCatalogue(t *testing.T) {
 	rs := All()
@@ -28,7 +32,7 @@ func TestCatalogue(t *testing.T) {
 			}
 		}
 		for _, table := range []string{"order_events", "order_lines", "payments", "stock_movements", "stock_alerts", "products", "orders_now"} {
-			if n, final := strings.Count(r.SQL, "FROM "+table)+strings.Count(r.SQL, "JOIN "+table), strings.Count(r.SQL, table+" FINAL"); n != final && r.Name != "freshness" { // which asks for the greatest time only
+			if n, final := strings.Count(r.SQL, "FROM "+table)+strings.Count(r.SQL, "JOIN "+table), strings.Count(r.SQL, table+" FINAL"); n != final && !slices.Contains(withoutFinal, r.Name) {
 				t.Errorf("%s reads %s %d times, and %d times deduplicated", r.Name, table, n, final)
 			}
 		}

@@ -26,7 +26,7 @@ FROM
     (
         SELECT
             product_id,
-            argMax(on_hand - reserved, (version, ordinal)) AS free,
+            argMax(on_hand - reserved, version * 65536 + ordinal) AS free, -- the last: versions grow, and within a step ordinals
             sumIf(multiIf(movement = 'RESERVED', quantity, movement = 'RELEASED', -quantity, 0), at >= {from:DateTime64(3, 'UTC')}) AS taken,
             -- A change at an instant was missing from the span's beginning to it: free less these areas is the average, without looking at the level between.
             sumIf(toFloat64(multiIf(movement = 'RESERVED', -quantity, movement = 'SHIPPED', 0, quantity)) * dateDiff('millisecond', {from:DateTime64(3, 'UTC')}, at), at >= {from:DateTime64(3, 'UTC')}) AS area

@@ -3,42 +3,7 @@
 -- param: from time -30d/d "first instant of the span"
 -- param: to time now "first instant behind the span"
 -- chart: bar x=state y=p50_ms,p90_ms,p99_ms series=next_state
-WITH
-    asked AS
-    (
-        SELECT order_id, at, placed_at, status_before
-        FROM order_events FINAL
-        PREWHERE type = 'OrderCancellationRequested'
-        WHERE tenant = {tenant:String} AND at < {to:DateTime64(3, 'UTC')}
-    ),
-    stays AS
-    (
-        SELECT
-            'PENDING' AS state,
-            transform(toString(type), ['OrderConfirmed', 'OrderRejected', 'OrderExpired'], ['CONFIRMED', 'REJECTED', 'EXPIRED'], 'CANCELLING') AS next_state,
-            dateDiff('millisecond', placed_at, at) AS stay_ms
-        FROM order_events FINAL
-        PREWHERE type IN ('OrderConfirmed', 'OrderRejected', 'OrderExpired', 'OrderCancellationRequested')
-        WHERE tenant = {tenant:String} AND at >= {from:DateTime64(3, 'UTC')} AND at < {to:DateTime64(3, 'UTC')}
-            AND (type != 'OrderCancellationRequested' OR status_before = 'PENDING')
-            AND placed_at >= toDateTime64(1, 3, 'UTC') -- 1970: not known
-        UNION ALL
-        SELECT 'CONFIRMED', 'CANCELLING', dateDiff('millisecond', o.decided_at, a.at)
-        FROM asked AS a
-        INNER JOIN (SELECT order_id, decided_at FROM orders_now FINAL WHERE tenant = {tenant:String} AND status IN ('CANCELLING', 'CANCELLED')) AS o ON o.order_id = a.order_id
-        WHERE a.status_before = 'CONFIRMED' AND a.at >= {from:DateTime64(3, 'UTC')}
-        UNION ALL
-        SELECT 'CANCELLING', 'CANCELLED', dateDiff('millisecond', a.at, c.at)
-        FROM asked AS a
-        INNER JOIN
-        (
-            SELECT order_id, at
-            FROM order_events FINAL
-            PREWHERE type = 'OrderCancelled'
-            WHERE tenant = {tenant:String} AND at >= {from:DateTime64(3, 'UTC')} AND at < {to:DateTime64(3, 'UTC')}
-        ) AS c ON c.order_id = a.order_id
-    ),
-    quantilesExactLow(0.5, 0.9, 0.99)(stay_ms) AS q
+WITH quantilesExactLow(0.5, 0.9, 0.99)(stay_ms) AS q
 SELECT
     state,
     next_state,
@@ -47,6 +12,45 @@ SELECT
     q[2] AS p90_ms,
     q[3] AS p99_ms,
     max(stay_ms) AS longest_ms
-FROM stays
+FROM
+(
+    SELECT
+        'PENDING' AS state,
+        transform(toString(type), ['OrderConfirmed', 'OrderRejected', 'OrderExpired'], ['CONFIRMED', 'REJECTED', 'EXPIRED'], 'CANCELLING') AS next_state,
+        dateDiff('millisecond', placed_at, at) AS stay_ms
+    FROM order_events FINAL
+    PREWHERE type IN ('OrderConfirmed', 'OrderRejected', 'OrderExpired') OR type = 'OrderCancellationRequested' AND status_before = 'PENDING'
+    WHERE tenant = {tenant:String} AND at >= {from:DateTime64(3, 'UTC')} AND at < {to:DateTime64(3, 'UTC')}
+        AND placed_at >= toDateTime64(1, 3, 'UTC') -- 1970: not known
+    UNION ALL
+    SELECT stay.1, stay.2, dateDiff('millisecond', stay.3, stay.4)
+    FROM
+    (
+        -- Grouped by order, so a row that is there twice is no second one, and FINAL is not needed.
+        SELECT
+            order_id,
+            minIf(at, type = 'OrderCancellationRequested') AS asked_at,
+            minIf(at, type = 'OrderCancelled') AS cancelled_at,
+            maxIf(status_before, type = 'OrderCancellationRequested') AS before
+        FROM order_events
+        PREWHERE type IN ('OrderCancellationRequested', 'OrderCancelled')
+        WHERE tenant = {tenant:String} AND at < {to:DateTime64(3, 'UTC')}
+        GROUP BY order_id
+    ) AS c
+    LEFT JOIN
+    (
+        SELECT order_id, max(decided_at) AS confirmed_at -- the same in each of these versions
+        FROM orders_now
+        PREWHERE status IN ('CANCELLING', 'CANCELLED')
+        WHERE tenant = {tenant:String}
+        GROUP BY order_id
+    ) AS o ON o.order_id = c.order_id
+    ARRAY JOIN
+    [
+        ('CONFIRMED', 'CANCELLING', confirmed_at, if(before = 'CONFIRMED', asked_at, toDateTime64(0, 3, 'UTC'))),
+        ('CANCELLING', 'CANCELLED', asked_at, cancelled_at)
+    ] AS stay
+    WHERE stay.4 >= {from:DateTime64(3, 'UTC')} AND least(stay.3, stay.4) >= toDateTime64(1, 3, 'UTC') -- left within the span, and both times are known
+)
 GROUP BY state, next_state
 ORDER BY state, next_state
