@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
-
 	"oms/internal/clickhouse"
 	"oms/internal/kafka"
 	sink "oms/views/clickhouse"
@@ -44,7 +42,7 @@ func (r *run) database(conf Config) (url string, closer func() error, err error)
 }
 
 // analytics is a connection for who reads.
-func (r *run) analytics(conf Config) (driver.Conn, func() error, error) {
+func (r *run) analytics(conf Config) (clickhouse.Conn, func() error, error) {
 	url, closer, err := r.database(conf)
 	if err != nil {
 		return nil, nil, err

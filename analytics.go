@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
-
 	"oms/internal/clickhouse"
 	sink "oms/views/clickhouse"
 	"oms/views/clickhouse/desk"
@@ -24,11 +22,11 @@ const engineCommand = "clickhouse-engine"
 type analytics struct {
 	off     string // why there is none; empty: there is
 	running atomic.Pointer[sink.Sink]
-	readers atomic.Pointer[driver.Conn] // connections that can only read, where ClickHouse is ours
+	readers atomic.Pointer[clickhouse.Conn] // connections that can only read, where ClickHouse is ours
 }
 
 // conn is for who reads; an error says why there is none now.
-func (a *analytics) conn() (driver.Conn, error) {
+func (a *analytics) conn() (clickhouse.Conn, error) {
 	if a.off != "" {
 		return nil, fmt.Errorf("%w: %s", desk.ErrOff, a.off)
 	}

@@ -35,6 +35,7 @@ type Config struct {
 	Workers   int           // requests under way at most, door http; 0: 64
 	Units     int64         // of the hot product; 0: 100,000
 	Live      int           // orders to hold in the memory scenario; 0: 100,000
+	Lines     int           // order lines of the reports scenario; 0: 1,000,000
 	Records   int           // steps of each side in the engine scenario; 0: 200,000
 
 	Commit     string // what was built; for the report alone, as the next two
@@ -53,6 +54,7 @@ func (c Config) filled() Config {
 	c.Workers = cmp.Or(c.Workers, 64)
 	c.Units = cmp.Or(c.Units, 100_000)
 	c.Live = cmp.Or(c.Live, 100_000)
+	c.Lines = cmp.Or(c.Lines, 1_000_000)
 	c.Records = cmp.Or(c.Records, 200_000)
 	return c
 }
@@ -64,7 +66,7 @@ func (c Config) check() error {
 	for _, n := range []struct {
 		name  string
 		value int64
-	}{{"rate", int64(c.Rate)}, {"window", int64(c.Window)}, {"workers", int64(c.Workers)}, {"units", c.Units}, {"live", int64(c.Live)}, {"records", int64(c.Records)}} {
+	}{{"rate", int64(c.Rate)}, {"window", int64(c.Window)}, {"workers", int64(c.Workers)}, {"units", c.Units}, {"live", int64(c.Live)}, {"records", int64(c.Records)}, {"lines", int64(c.Lines)}} {
 		if n.value < 0 {
 			return fmt.Errorf("%s: %d: want 1 or more", n.name, n.value)
 		}
@@ -91,6 +93,7 @@ var scenarios = []scenario{
 	{name: "memory", door: "kafka", run: memory},
 	{name: "engine", door: "kafka", alone: true, run: engine},
 	{name: "sink", door: "kafka", alone: true, optional: true, run: sink},
+	{name: "reports", door: "http", alone: true, optional: true, run: askReports},
 	{name: "ladder", door: "http", optional: true, run: ladder},
 }
 

@@ -53,6 +53,7 @@ type Result struct {
 	BytesPerResident float64            `json:"resident_bytes_per_order,omitempty"` // growth of resident memory over the scenario
 
 	Sink   *Sink              `json:"sink,omitempty"`
+	Asked  []Asked            `json:"reports,omitempty"`
 	Sides  []Side             `json:"sides,omitempty"`  // of the engine scenario
 	Ratios map[string]float64 `json:"ratios,omitempty"` // engine ÷ stock goka by distribution of keys
 }
@@ -139,6 +140,12 @@ func (r Result) rows(w io.Writer) {
 		row("latency", "sink off p50 %.1f  p99 %.1f ms, on p50 %.1f  p99 %.1f ms: p99 × %.2f", s.Off.P50, s.Off.P99, s.On.P50, s.On.P99, s.P99Ratio)
 		row("memory", "%.0f MiB at most to open the log, %.0f to catch up besides; engine %.0f MiB resident", s.PeakBefore, s.PeakCatching, s.EngineMiB)
 		row("disk", "%.0f bytes an order in ClickHouse as inserted, %.0f merged", s.BytesPer, s.MergedPer)
+	}
+	for i, a := range r.Asked {
+		if i == 0 {
+			row("filled", "%s in %.0f s", r.Mix, r.Seconds)
+		}
+		row(a.Report, "%.0f ms, at first %.0f, %d bytes", a.Median, a.First, a.Bytes)
 	}
 	for _, s := range r.Sides {
 		row("steps", "%.0f/s %s, %d keys", s.StepsPerSecond, s.Name, s.Keys)
