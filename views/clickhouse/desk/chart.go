@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/go-analyze/charts"
+
+	"oms/views/clickhouse/reports"
 )
 
 // Plot says how an answer becomes a picture.
@@ -32,7 +34,7 @@ var ErrNoChart = errors.New("this report has no chart")
 
 const (
 	maxSeries  = 10 // more cannot be told apart
-	maxBars    = 24 // of a list, from its top
+	maxBars    = 24 // of a list, from its top; all series together have twice as many
 	defaultPic = 960
 )
 
@@ -66,6 +68,7 @@ type point struct {
 // line is what is drawn in one colour: values by the index of their point.
 type line struct {
 	name   string
+	by, y  string // what of the name is the value of the series' column, and what the column of numbers
 	values map[int]float64
 	size   float64
 }
@@ -115,11 +118,11 @@ func gather(a *Answer, plot Plot) (drawing, error) {
 			if !ok {
 				continue
 			}
-			name := a.lineName(y, by, code, plot, len(ys) > 1)
-			l := lines[name]
-			if l == nil {
-				l = &line{name: name, values: map[int]float64{}}
-				lines[name] = l
+			l := a.lineOf(y, by, code, plot, len(ys) > 1)
+			if known := lines[l.name]; known != nil {
+				l = known
+			} else {
+				lines[l.name] = l
 				d.series = append(d.series, l)
 			}
 			l.values[place] += v
@@ -142,24 +145,70 @@ func (a *Answer) amount(i int, code string) (float64, bool) {
 	return v, ok
 }
 
-// lineName tells a series from the others: by the column for that, by the currency of amounts, and by the column of numbers when there are several.
-func (a *Answer) lineName(y, by int, code string, plot Plot, several bool) string {
+// lineOf tells a series from the others: by the column for that, by the currency of amounts, and by the column of numbers when there are several.
+func (a *Answer) lineOf(y, by int, code string, plot Plot, several bool) *line {
+	l := &line{values: map[int]float64{}}
 	var parts []string
 	if by >= 0 {
-		parts = append(parts, cmp.Or(a.shown(by, code), "(none)"))
+		l.by = cmp.Or(a.shown(by, code), "(none)")
+		parts = append(parts, l.by)
 	}
 	if a.columns[y].Unit == Minor && code != "" && plot.Series != "currency" && plot.X != "currency" {
-		parts = append(parts, code)
+		l.y = code
 	}
-	if several || len(parts) == 0 {
-		parts = append(parts, a.columns[y].title())
+	if several || len(parts) == 0 && l.y == "" {
+		l.y = strings.TrimSpace(l.y + " " + a.columns[y].title())
 	}
-	return strings.Join(parts, " ")
+	if l.y != "" {
+		parts = append(parts, l.y)
+	}
+	l.name = strings.Join(parts, " ")
+	return l
+}
+
+// spread gives each pair of point and series a bar of its own, when most series have no more than one point: beside each other they would be mostly gaps.
+func (d *drawing) spread() {
+	filled := 0
+	for _, l := range d.series {
+		filled += len(l.values)
+	}
+	if filled*2 > len(d.points)*len(d.series) {
+		return
+	}
+	var points []point
+	var series []*line
+	for at, p := range d.points {
+		places := map[string]int{}
+		for _, l := range d.series {
+			v, has := l.values[at]
+			if !has {
+				continue
+			}
+			place, met := places[l.by]
+			if !met {
+				place = len(points)
+				places[l.by] = place
+				points = append(points, point{label: p.label + " → " + l.by})
+			}
+			i := slices.IndexFunc(series, func(o *line) bool { return o.name == l.y })
+			if i < 0 {
+				i = len(series)
+				series = append(series, &line{name: l.y, values: map[int]float64{}})
+			}
+			series[i].values[place] = v
+			series[i].size += math.Abs(v)
+		}
+	}
+	d.points, d.series = points, series
 }
 
 // settle puts time in order and leaves out what would not be seen.
 func (d *drawing) settle(plot Plot) {
 	var notes []string
+	flat := plot.Kind == "bar" && !d.timed
+	if flat && plot.Series != "" && len(d.series) > 1 {
+		d.spread()
+	}
 	if total := len(d.series); total > maxSeries {
 		slices.SortStableFunc(d.series, func(a, b *line) int { return cmp.Compare(b.size, a.size) })
 		d.series = d.series[:maxSeries]
@@ -167,9 +216,9 @@ func (d *drawing) settle(plot Plot) {
 	}
 	if d.timed && len(d.points) > 0 {
 		d.sort()
-	} else if total := len(d.points); total > maxBars && plot.Kind == "bar" {
-		d.points = d.points[:maxBars]
-		notes = append(notes, fmt.Sprintf("the first %d of %d", maxBars, total))
+	} else if total, most := len(d.points), min(maxBars, max(6, 2*maxBars/max(1, len(d.series)))); total > most && flat {
+		d.points = d.points[:most]
+		notes = append(notes, fmt.Sprintf("the first %d of %d", most, total))
 	}
 	d.note = strings.Join(notes, ", ")
 }
@@ -267,3 +316,8 @@ func emptyPicture(plot Plot) []byte {
 
 // fonts of pictures, the first that is there.
 const fonts = "system-ui,'Segoe UI',Roboto,'DejaVu Sans',sans-serif"
+
+// PlotOf is how a report is drawn; titled puts its title above the picture.
+func PlotOf(r reports.Report, titled bool) Plot {
+	return Plot{Kind: r.Chart.Kind, X: r.Chart.X, Y: r.Chart.Y, Series: r.Chart.Series, Title: r.Title, Shown: titled}
+}

@@ -40,6 +40,7 @@ const (
 	labelRoom  = 90 // pixels of a label along the axis of time
 	symbolRoom = 24 // of a dot on a line
 	legendLine = 20
+	barLabel   = 44  // pixels of the number behind a bar
 	letter     = 7.2 // pixels of a letter, about
 )
 
@@ -60,8 +61,8 @@ func (d *drawing) draw(plot Plot) ([]byte, error) {
 		height = 50 + len(labels)*(barHeight*len(d.series)+12)
 	}
 	p := charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: plot.Width, Height: height, Theme: theme})
-	value := charts.ValueAxisOption{LabelFontStyle: font, Min: d.floor(), LabelCountAdjustment: -4}
-	category := charts.CategoryAxisOption{Labels: labels, LabelFontStyle: font, Title: d.note, TitleFontStyle: font}
+	value := charts.ValueAxisOption{LabelFontStyle: font, Min: d.floor(), Max: d.ceiling(), LabelCountAdjustment: -4}
+	category := charts.CategoryAxisOption{Labels: labels, LabelFontStyle: font}
 	if d.timed {
 		category.LabelCount = min(len(labels), max(2, plot.Width/labelRoom))
 	}
@@ -88,10 +89,13 @@ func (d *drawing) head(plot Plot, theme charts.ColorPalette, colours palette) (s
 		fmt.Fprintf(&b, `<text x="%d" y="%d" font-size="16" font-weight="600" fill="%s">%s</text>`, x, y, colours.ink, html.EscapeString(cut(printable(plot.Title), plot.Width/9)))
 		y += 26
 	}
-	if len(d.series) < 2 {
+	if len(d.series) < 2 && d.note == "" {
 		return b.String(), y - 26
 	}
 	for i, l := range d.series {
+		if len(d.series) == 1 {
+			break
+		}
 		name := cut(printable(l.name), 28)
 		wide := 34 + int(letter*float64(cells(name)))
 		if x+wide > plot.Width-8 && x > 14 {
@@ -100,6 +104,12 @@ func (d *drawing) head(plot Plot, theme charts.ColorPalette, colours palette) (s
 		c := theme.GetSeriesColor(i)
 		fmt.Fprintf(&b, `<rect x="%d" y="%d" width="10" height="10" rx="3" fill="#%02x%02x%02x"/><text x="%d" y="%d" font-size="12.5" fill="%s">%s</text>`, x, y-10, c.R, c.G, c.B, x+15, y, colours.ink, html.EscapeString(name))
 		x += wide
+	}
+	if d.note != "" {
+		if x > 14 && x+int(letter*float64(len(d.note))) > plot.Width-8 {
+			x, y = 14, y+legendLine
+		}
+		fmt.Fprintf(&b, `<text x="%d" y="%d" font-size="12" font-style="italic" fill="%s">%s</text>`, x, y, colours.ink, html.EscapeString(d.note))
 	}
 	return b.String(), y + 6
 }
@@ -130,6 +140,18 @@ func (d *drawing) floor() *float64 {
 
 // margin around a picture, which stands in a box of its own.
 var margin = charts.Box{Left: 8, Top: 10, Right: 14, Bottom: 8}
+
+// ceiling is 1 for shares that are below it.
+func (d *drawing) ceiling() *float64 {
+	for _, l := range d.series {
+		for _, v := range l.values {
+			if d.unit != Share || v > 1 {
+				return nil
+			}
+		}
+	}
+	return charts.Ptr(1.0)
+}
 
 func (d *drawing) lines(p *charts.Painter, theme charts.ColorPalette, x charts.CategoryAxisOption, y charts.ValueAxisOption, _ bool) error {
 	var values [][]float64
@@ -165,6 +187,7 @@ func (d *drawing) bars(p *charts.Painter, theme charts.ColorPalette, x charts.Ca
 	opt.Theme, opt.CategoryAxis, opt.ValueAxis, opt.Horizontal, opt.ValueFormatter = theme, x, []charts.ValueAxisOption{y}, flat, d.axis
 	opt.Padding = margin
 	if flat && len(d.series) == 1 {
+		opt.Padding.Right += barLabel
 		opt.SeriesList[0].Label = charts.SeriesLabel{Show: charts.Ptr(true), ValueFormatter: d.axis, FontStyle: charts.FontStyle{FontSize: fontSize}}
 	}
 	return p.BarChart(opt)

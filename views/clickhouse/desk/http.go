@@ -35,7 +35,7 @@ type format struct{ name, media string }
 var formats = []format{{"json", "application/json"}, {"csv", "text/csv"}, {"parquet", "application/vnd.apache.parquet"}, {"svg", "image/svg+xml"}}
 
 // Parameters of the path that are no parameter of a report.
-var ownParameters = []string{"format", "limit", "theme", "width"}
+var ownParameters = []string{"format", "rows", "theme", "width"}
 
 // staff is who asks, when that may read reports: they are of the whole shop, so they are for its staff only.
 func staff(c *fiber.Ctx) (web.Principal, error) {
@@ -71,7 +71,7 @@ func (d *Desk) answer(c *fiber.Ctx) error {
 	if form.name == "svg" && plot.Kind != "line" && plot.Kind != "bar" {
 		return web.NewProblem(http.StatusNotAcceptable, codeNotAcceptable, ErrNoChart.Error()+"; it comes as "+others("svg"))
 	}
-	limit, err := web.Limit(c, 0, int(d.cfg.Limits.Rows))
+	limit, err := d.rowsOf(c)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (d *Desk) answer(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return d.send(c, d.run(report, form, plot, params, int64(limit), connOf(c)))
+	return d.send(c, d.run(report, form, plot, params, limit, connOf(c)))
 }
 
 // bind takes the report's parameters from the query.
@@ -141,9 +141,22 @@ func others(than string) string {
 	return strings.Join(all, ", ")
 }
 
+// rowsOf is how many rows the client wants at most: ?rows=; 0 without.
+func (d *Desk) rowsOf(c *fiber.Ctx) (int64, error) {
+	given := c.Query("rows")
+	if given == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(given, 10, 64)
+	if err != nil || n < 1 || n > d.cfg.Limits.Rows {
+		return 0, web.BadParameter("rows", given, "must be a whole number from 1 to "+strconv.FormatInt(d.cfg.Limits.Rows, 10))
+	}
+	return n, nil
+}
+
 // plotOf is how the report is drawn: ?theme=light|dark, ?width= in pixels.
 func plotOf(c *fiber.Ctx, report reports.Report) (Plot, error) {
-	plot := Plot{Kind: report.Chart.Kind, X: report.Chart.X, Y: report.Chart.Y, Series: report.Chart.Series, Title: report.Title}
+	plot := PlotOf(report, false)
 	switch theme := c.Query("theme", "light"); theme {
 	case "light":
 	case "dark":

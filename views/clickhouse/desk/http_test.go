@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -208,7 +209,7 @@ func TestWhatCannotBeAskedIsRefusedWithItsName(t *testing.T) {
 		"/api/reports/sales?format=":                       "400 BAD_PARAMETER ",
 		"/api/reports/sales?theme=pink":                    "400 BAD_PARAMETER ",
 		"/api/reports/sales?width=9":                       "400 BAD_PARAMETER ",
-		"/api/reports/sales?limit=0":                       "400 BAD_PARAMETER ",
+		"/api/reports/sales?rows=0":                        "400 BAD_PARAMETER ",
 	} {
 		h := get(t, at+path)
 		pointer := ""
@@ -221,6 +222,16 @@ func TestWhatCannotBeAskedIsRefusedWithItsName(t *testing.T) {
 	}
 	if h := get(t, at+"/api/reports/sales", "Accept", "text/html"); h.StatusCode != 406 || h.problem.Code != codeNotAcceptable {
 		t.Errorf("%d %s", h.StatusCode, h.body)
+	}
+}
+
+func TestNoReportTakesAParameterOfOurs(t *testing.T) {
+	for _, r := range reports.All() {
+		for _, p := range r.Params {
+			if slices.Contains(ownParameters, p.Name) {
+				t.Errorf("%s takes %s", r.Name, p.Name)
+			}
+		}
 	}
 }
 

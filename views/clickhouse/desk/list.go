@@ -18,20 +18,21 @@ type catalogue struct {
 	Analytics string     `json:"analytics"`           // on, off (there is no ClickHouse), or away (it does not answer)
 	NewestAt  *time.Time `json:"newest_at,omitempty"` // when the last thing happened that the tables know of
 	Behind    *int64     `json:"behind,omitempty"`    // offsets of the topics that the tables lack, where this process knows it
-	Reports   []entry    `json:"reports"`
+	Reports   []Entry    `json:"reports"`
 }
 
-// entry is a report as it is listed.
-type entry struct {
+// Entry is a report as GET /api/reports and oms report list it.
+type Entry struct {
 	Name     string  `json:"name"`
 	Group    string  `json:"group"`
 	Title    string  `json:"title"`
 	Question string  `json:"question"`
-	Params   []param `json:"params"`
-	Chart    chart   `json:"chart"`
+	Params   []Param `json:"params"`
+	Chart    Chart   `json:"chart"`
 }
 
-type param struct {
+// Param is a parameter of an Entry.
+type Param struct {
 	Name    string   `json:"name"`
 	Type    string   `json:"type"` // time, text, number or choice
 	Default string   `json:"default"`
@@ -41,17 +42,18 @@ type param struct {
 	Max     *int64   `json:"max,omitempty"`
 }
 
-type chart struct {
+// Chart is how an Entry is drawn.
+type Chart struct {
 	Kind   string   `json:"kind"` // line, bar or none
 	X      string   `json:"x,omitempty"`
 	Y      []string `json:"y,omitempty"`
 	Series string   `json:"series,omitempty"`
 }
 
-func entryOf(r reports.Report) entry {
-	e := entry{Name: r.Name, Group: groupOf(r.Name), Title: r.Title, Question: r.Question, Params: []param{}, Chart: chart{Kind: r.Chart.Kind, X: r.Chart.X, Y: r.Chart.Y, Series: r.Chart.Series}}
+func entryOf(r reports.Report) Entry {
+	e := Entry{Name: r.Name, Group: groupOf(r.Name), Title: r.Title, Question: r.Question, Params: []Param{}, Chart: Chart{Kind: r.Chart.Kind, X: r.Chart.X, Y: r.Chart.Y, Series: r.Chart.Series}}
 	for _, p := range r.Params {
-		q := param{Name: p.Name, Type: p.Type, Default: p.Default, Doc: p.Doc, Choices: p.Choices}
+		q := Param{Name: p.Name, Type: p.Type, Default: p.Default, Doc: p.Doc, Choices: p.Choices}
 		if p.Type == "number" {
 			q.Min, q.Max = &p.Min, &p.Max
 		}
@@ -69,7 +71,7 @@ func (d *Desk) list(c *fiber.Ctx) error {
 	if c.Context().QueryArgs().Len() > 0 {
 		return web.NewProblem(http.StatusBadRequest, web.CodeBadParameter, "this path takes no parameter")
 	}
-	all := catalogue{Analytics: "on", Reports: make([]entry, 0, len(d.cfg.Reports))}
+	all := catalogue{Analytics: "on", Reports: make([]Entry, 0, len(d.cfg.Reports))}
 	for _, r := range d.cfg.Reports {
 		all.Reports = append(all.Reports, entryOf(r))
 	}
@@ -114,4 +116,12 @@ func (d *Desk) newest(tenant string) (time.Time, error) {
 	}
 	d.fresh.tenant, d.fresh.asked, d.fresh.at, d.fresh.err = tenant, time.Now(), at, err
 	return at, err
+}
+
+// List is every report, in the order of the page.
+func List() (all []Entry) {
+	for _, r := range grouped(reports.All()) {
+		all = append(all, entryOf(r))
+	}
+	return all
 }

@@ -66,6 +66,9 @@ const isNumber = column => /^(Nullable\(|LowCardinality\()*(U?Int|Float|Decimal|
 const titleOf = column => (column.unit && column.unit !== "share" ? column.name.replace(/_[a-z]+$/, "") : column.name).replaceAll("_", " ");
 const words = name => name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
 
+// sentences parts the question from what is counted.
+const sentences = text => { const at = text.indexOf("? ") + 1; return at ? [text.slice(0, at), text.slice(at + 1)] : [text, ""]; };
+
 /* ---- the list ---- */
 
 function drawList() {
@@ -78,7 +81,7 @@ function drawList() {
     groups.get(r.group).push(r);
   }
   $("list").replaceChildren(...[...groups].map(([group, reports]) => el("section", {}, el("h2", {}, group), el("ul", {}, ...reports.map(r =>
-    el("li", {}, el("a", { href: "#" + r.name, "data-name": r.name, "aria-current": report && report.name === r.name ? "page" : null }, r.title, el("small", {}, r.question))))))));
+    el("li", {}, el("a", { href: "#" + r.name, "data-name": r.name, "aria-current": report && report.name === r.name ? "page" : null }, r.title, el("small", {}, sentences(r.question)[0]))))))));
   $("no-match").hidden = groups.size > 0;
 }
 
@@ -265,7 +268,7 @@ async function load() {
   if ($("results").hidden) $("state").replaceChildren(el("div", { class: "wait" }, el("span", { class: "hidden" }, "The report runs …")));
   try {
     const drawn = picture().catch(() => null);
-    const response = await fetch(`/api/reports/${asked.name}?` + queryOf({ format: "json", limit: shownRows }));
+    const response = await fetch(`/api/reports/${asked.name}?` + queryOf({ format: "json", rows: shownRows }));
     if (!response.ok) throw await problemOf(response);
     const got = await response.json(), img = await drawn;
     if (mine !== turn) return;
@@ -328,7 +331,8 @@ function open() {
   given = Object.fromEntries(new URLSearchParams(query));
   if (another) {
     $("title").textContent = report.title;
-    $("question").textContent = report.question;
+    const [first, rest] = sentences(report.question);
+    $("question").replaceChildren(el("strong", {}, first), " " + rest);
     $("results").hidden = true;
     scrollTo(0, 0);
   }
