@@ -50,10 +50,10 @@ func questions() (qs []question) {
 // TestAnswers holds every report against its golden answers, against what is computed here, against tables in which each row is twice, and against a shop without facts.
 func TestAnswers(t *testing.T) {
 	s := fill(t, stream())
-	t.Run("golden", func(t *testing.T) { golden(&shelf{t, s.write, s.read}) })
-	t.Run("independent", func(t *testing.T) { independent(&shelf{t, s.write, s.read}) })
-	t.Run("twice", func(t *testing.T) { twice(&shelf{t, s.write, s.read}) })
-	t.Run("nobody", func(t *testing.T) { nobody(&shelf{t, s.write, s.read}) })
+	t.Run("golden", func(t *testing.T) { golden(s.in(t)) })
+	t.Run("independent", func(t *testing.T) { independent(s.in(t)) })
+	t.Run("twice", func(t *testing.T) { twice(s.in(t)) })
+	t.Run("nobody", func(t *testing.T) { nobody(s.in(t)) })
 }
 
 // golden: every report answers as it did, and with columns that its chart names.

@@ -32,6 +32,14 @@ func TestMain(m *testing.M) { os.Exit(clickhousetest.Main(m)) }
 type shelf struct {
 	*testing.T
 	write, read driver.Conn
+	now         time.Time // when reports are asked
+}
+
+// in is the shelf in a part of its test.
+func (s *shelf) in(t *testing.T) *shelf {
+	part := *s
+	part.T = t
+	return &part
 }
 
 // fill puts messages on topics and has the sink carry them into tables.
@@ -40,7 +48,7 @@ func fill(t *testing.T, messages []schemas.Message) *shelf {
 	ctx := t.Context()
 	settings := kafkatest.Embedded(t).Settings()
 	engine := clickhousetest.Start(t)
-	s := &shelf{T: t, write: open(t, engine.URL()), read: open(t, engine.ReaderURL())}
+	s := &shelf{T: t, write: open(t, engine.URL()), read: open(t, engine.ReaderURL()), now: now}
 	producer, err := settings.NewProducer()
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +182,7 @@ func (s *shelf) ask(name, tenant string, given map[string]string) answer {
 	if !ok {
 		s.Fatalf("there is no report %s", name)
 	}
-	bound, err := r.Bind(tenant, given, now)
+	bound, err := r.Bind(tenant, given, s.now)
 	if err != nil {
 		s.Fatalf("%s: %v", name, err)
 	}
