@@ -10,6 +10,7 @@ build: ## the binary ./oms
 	go build -ldflags "-X main.commit=$(COMMIT)" -o oms .
 
 demo: build ## a shop in one process: catalogue, stock, a stream of orders, the outcomes, and where to look
+	@.ci/clickhouse/fetch >/dev/null || true # without it there are no reports, and the demo says so
 	./oms demo
 
 test: setup lint unit race ## everything that CI runs

@@ -37,6 +37,8 @@ type CLI struct {
 	Audit     AuditCmd     `cmd:"" help:"Check the laws of the shop from the topics alone; exit status 1 on a violation."`
 	Bench     BenchCmd     `cmd:"" help:"Measure throughput and latency of this machine (--self) or of a running system."`
 	Topics    TopicsCmd    `cmd:"" help:"Topics of the system."`
+	Report    ReportCmd    `cmd:"" help:"Ask a report: a table, CSV, JSON or Parquet, and a chart."`
+	SQL       SQLCmd       `cmd:"" name:"sql" help:"Ask ClickHouse: one statement, or a prompt. It only reads."`
 	Analytics AnalyticsCmd `cmd:"" help:"Show that ClickHouse equals the topics, and mend it when it does not."`
 	Migrate   MigrateCmd   `cmd:"" help:"Make or change the tables of a ClickHouse server (an embedded one does it itself)."`
 	Sandbox   SandboxCmd   `cmd:"" help:"Run the payment sandbox alone."`
