@@ -15,7 +15,7 @@ import (
 	"oms/views/clickhouse/reports"
 )
 
-//go:embed page dictionary.json
+//go:embed page dictionary.json grafana.json
 var assets embed.FS
 
 // policy: everything is ours, nothing is inline, and nobody frames it.
@@ -44,6 +44,7 @@ func pages(r fiber.Router) {
 	serve("/reports/page.js", "text/javascript; charset=utf-8", file("page/page.js"))
 	serve("/reports/page.css", "text/css; charset=utf-8", file("page/page.css"))
 	serve("/reports/icon.svg", "image/svg+xml", file("page/icon.svg"))
+	serve("/reports/grafana.json", "application/json", file("grafana.json"))
 	serve("/reports/dictionary", "text/html; charset=utf-8", dictionaryPage)
 }
 
@@ -121,7 +122,7 @@ var dictionaryPage = sync.OnceValue(func() []byte {
 	b.WriteString(`<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">` +
 		`<title>Dictionary · Reports</title><link rel="icon" href="/reports/icon.svg" type="image/svg+xml"><link rel="stylesheet" href="/reports/page.css"></head><body><a class="skip" href="#content">Skip to the tables</a>` +
 		`<header class="top"><a class="brand" href="/reports"><svg viewBox="0 0 32 32" width="26" height="26" aria-hidden="true"><rect width="32" height="32" rx="8"/><path d="M8 23v-6M16 23V9M24 23v-10"/></svg><span>Reports</span></a><p class="fresh"></p>` +
-		`<nav class="links" aria-label="Documents"><a href="/reports">Reports</a><a href="/docs">API</a></nav></header><main class="dictionary" id="content"><h1>Dictionary</h1><p class="question">` + text(dictionaryIntro) + `</p><ul class="index">`)
+		`<nav class="links" aria-label="Documents"><a href="/reports">Reports</a><a href="/reports/grafana.json" download="oms-grafana.json">Grafana</a><a href="/docs">API</a></nav></header><main class="dictionary" id="content"><h1>Dictionary</h1><p class="question">` + text(dictionaryIntro) + `</p><ul class="index">`)
 	for _, t := range dictionary() {
 		fmt.Fprintf(&b, `<li><a href="#%[1]s">%[1]s</a></li>`, text(t.Name))
 	}

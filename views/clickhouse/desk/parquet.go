@@ -10,7 +10,7 @@ import (
 
 // Rows of a group, and of one call of the writer.
 const (
-	groupRows = 50_000
+	groupRows = 20_000
 	callRows  = 500
 )
 
