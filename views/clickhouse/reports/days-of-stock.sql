@@ -18,14 +18,15 @@ FROM
 (
     SELECT
         product_id,
-        sum(greatest(level.1, 0)) AS available_units,
-        sum(level.2) AS incoming_units,
+        sum(greatest(free, 0)) AS available_units,
+        sum(incoming) AS incoming_units,
         sum(taken) AS taken_units
     FROM
     (
         SELECT
             product_id,
-            argMax((on_hand - reserved - safety_stock, incoming), version * 65536 + ordinal) AS level, -- the last: versions grow, and within a step ordinals
+            argMax(on_hand - reserved - safety_stock, version * 65536 + ordinal) AS free, -- the last: versions grow, and within a step ordinals
+            argMax(stock_movements.incoming, version * 65536 + ordinal) AS incoming,
             sumIf(multiIf(movement = 'RESERVED', quantity, movement = 'RELEASED', -quantity, 0), at >= {from:DateTime64(3, 'UTC')}) AS taken
         FROM stock_movements FINAL
         WHERE tenant = {tenant:String} AND at < {to:DateTime64(3, 'UTC')}

@@ -266,7 +266,7 @@ func (f *facts) values(same compare) {
 	var rows [][]string
 	for day, w := range waits {
 		slices.Sort(w)
-		rows = append(rows, []string{day, fmt.Sprint(len(w)), fmt.Sprint(w[(len(w)-1)/2]), fmt.Sprint(w[len(w)*9/10]), fmt.Sprint(w[len(w)*99/100]), fmt.Sprint(w[len(w)-1])})
+		rows = append(rows, []string{day, fmt.Sprint(len(w)), fmt.Sprint(w[(len(w)*50+99)/100-1]), fmt.Sprint(w[(len(w)*90+99)/100-1]), fmt.Sprint(w[(len(w)*99+99)/100-1]), fmt.Sprint(w[len(w)-1])})
 	}
 	same("time-to-confirm", nil, sorted(rows, 1))
 }

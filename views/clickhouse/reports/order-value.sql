@@ -11,7 +11,7 @@ SELECT
     count() AS orders,
     sum(total_minor) AS sales_minor,
     intDiv(2 * sales_minor + orders, 2 * orders) AS average_minor, -- half a unit is rounded up
-    quantileExactLow(total_minor) AS median_minor,
+    quantileExactWeighted(0.5)(total_minor, 1) AS median_minor,
     sum(lines) / orders AS lines_per_order,
     sum(units) / orders AS units_per_order
 FROM order_events FINAL

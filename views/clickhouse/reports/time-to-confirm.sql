@@ -4,7 +4,7 @@
 -- param: to time now "first instant behind the span"
 -- param: granularity choice day hour,day,month "length of a period"
 -- chart: line x=period y=p50_ms,p90_ms,p99_ms
-WITH quantilesExactLow(0.5, 0.9, 0.99)(dateDiff('millisecond', placed_at, at)) AS q
+WITH quantilesExactWeighted(0.5, 0.9, 0.99)(dateDiff('millisecond', placed_at, at), 1) AS q -- exact, and it keeps each value once with its number
 SELECT
     toDateTime(date_trunc({granularity:String}, at), 'UTC') AS period, -- its first instant
     count() AS orders,
