@@ -208,7 +208,7 @@ func TestMemoryIsBoundedWhateverTheResult(t *testing.T) {
 			t.Fatal(name, rows, err)
 		}
 		t.Logf("%s: %d MB out, heap %d MB at most", name, m.bytes>>20, m.peak>>20)
-		if m.peak > 160<<20 {
+		if m.peak > 200<<20 {
 			t.Errorf("%s: the heap grew to %d MB", name, m.peak>>20)
 		}
 	}
