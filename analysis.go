@@ -92,16 +92,16 @@ func onTopics(r *run, flags databaseFlags, brokersFlag string) (*sink.Sink, func
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := newTool(r, cluster, id, url)
+	s, err := newTool(r, conf, cluster, id, url)
 	if err != nil {
 		return nil, nil, errors.Join(err, closer())
 	}
 	return s, func() error { return errors.Join(s.Close(), closer()) }, nil
 }
 
-func newTool(r *run, cluster kafka.Settings, id, url string) (*sink.Sink, error) {
+func newTool(r *run, conf Config, cluster kafka.Settings, id, url string) (*sink.Sink, error) {
 	host, _ := os.Hostname() // the name is for people
-	return sink.New(sink.Config{Kafka: cluster, Cluster: id, URL: url, Instance: fmt.Sprintf("command %d on %s", os.Getpid(), host), Log: r.log})
+	return sink.New(sink.Config{Kafka: cluster, Cluster: id, URL: url, Keep: conf.ClickHouse.Keep, Instance: fmt.Sprintf("command %d on %s", os.Getpid(), host), Log: r.log})
 }
 
 // progress says what a long command is doing, to people only.

@@ -369,3 +369,23 @@ func TestFactsGoWhenTheirTimeIsOver(t *testing.T) {
 		}
 	}
 }
+
+func TestVerifyLeavesOutWhatMayBeGone(t *testing.T) {
+	r := openRig(t)
+	stop := r.start(r.sink("a"))
+	r.orders(60) // of long ago
+	r.settled()
+	stop()
+	r.exec("ALTER TABLE order_events DELETE WHERE 1")
+	for keep, different := range map[time.Duration]bool{0: true, 24 * time.Hour: false} {
+		tool := r.sink("tool")
+		tool.cfg.Keep = keep
+		verdicts, err := tool.Verify(context.Background(), func(string) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := verdicts[0].Different > 0; got != different {
+			t.Errorf("kept for %s: %+v", keep, verdicts[0])
+		}
+	}
+}

@@ -240,6 +240,12 @@ func (s *Sink) judge(ctx context.Context, t *table, done kafka.Offsets, want *ta
 	if err != nil {
 		return v, err
 	}
+	if t.time != "" && s.cfg.Keep > 0 { // what is older may be gone, and may be there until a merge
+		oldest := time.Now().Add(-s.cfg.Keep).Unix()/3600 + 1
+		for _, side := range []map[cell]sums{want.cells, have} {
+			maps.DeleteFunc(side, func(at cell, _ sums) bool { return at.Hour < oldest })
+		}
+	}
 	var total sums
 	var differ []cell
 	for at, w := range want.cells {
