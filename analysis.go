@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,43 +16,51 @@ import (
 	sink "oms/views/clickhouse"
 )
 
-// database finds the analysts' ClickHouse for a command: the one of the settings, else the embedded engine of a running process, else that of a stopped one, which is
-// started for the command alone.
-func (r *run) database(conf Config) (url string, closer func() error, err error) {
-	if conf.ClickHouse.URL != "" {
-		return conf.ClickHouse.URL, func() error { return nil }, nil
+// found is the analysts' ClickHouse of a command.
+type found struct {
+	full   string // URL of who may do everything
+	reader string // URL of who may only read, where ClickHouse is ours
+	close  func() error
+}
+
+// database finds the ClickHouse of the settings, else the embedded engine of a running process, else that of a stopped one, which is started for the command alone.
+func (r *run) database(conf Config) (found, error) {
+	r.level.Set(max(r.level.Level(), slog.LevelWarn)) // that an engine starts and stops is nothing to a command
+	nothing := func() error { return nil }
+	if url := conf.ClickHouse.URL; url != "" {
+		return found{url, url, nothing}, nil
 	}
 	dirs, err := filepath.Glob(filepath.Join(conf.Data, "clickhouse", "*"))
 	if err != nil || len(dirs) == 0 {
-		return "", nil, fmt.Errorf("no ClickHouse: clickhouse.url is not set, and %s holds no embedded one (--data names another directory)", conf.Data)
+		return found{}, fmt.Errorf("no ClickHouse: clickhouse.url is not set, and %s holds no embedded one (--data names another directory)", conf.Data)
 	}
 	for _, dir := range dirs {
 		if running, err := clickhouse.ReadEndpoint(dir); err == nil {
-			url, err := running.FullURL()
-			return url, func() error { return nil }, err
+			full, err := running.FullURL()
+			return found{full, running.ReaderURL(), nothing}, err
 		}
 	}
 	if len(dirs) > 1 {
-		return "", nil, fmt.Errorf("%s holds the facts of %d Kafka clusters: start the one that is meant, or set clickhouse.url", filepath.Join(conf.Data, "clickhouse"), len(dirs))
+		return found{}, fmt.Errorf("%s holds the facts of %d Kafka clusters: start the one that is meant, or set clickhouse.url", filepath.Join(conf.Data, "clickhouse"), len(dirs))
 	}
 	engine, err := r.startEngine(r.ctx, conf, filepath.Base(dirs[0]))
 	if err != nil {
-		return "", nil, err
+		return found{}, err
 	}
-	return engine.URL(), engine.Close, nil
+	return found{engine.URL(), engine.ReaderURL(), engine.Close}, nil
 }
 
 // analytics is a connection for who reads.
 func (r *run) analytics(conf Config) (clickhouse.Conn, func() error, error) {
-	url, closer, err := r.database(conf)
+	at, err := r.database(conf)
 	if err != nil {
 		return nil, nil, err
 	}
-	conn, err := clickhouse.Open(url)
+	conn, err := clickhouse.Open(at.reader)
 	if err != nil {
-		return nil, nil, errors.Join(err, closer())
+		return nil, nil, errors.Join(err, at.close())
 	}
-	return conn, func() error { return errors.Join(conn.Close(), closer()) }, nil
+	return conn, func() error { return errors.Join(conn.Close(), at.close()) }, nil
 }
 
 // databaseFlags name what a command about analytics works on.
@@ -88,15 +97,15 @@ func onTopics(r *run, flags databaseFlags, brokersFlag string) (*sink.Sink, func
 	if err != nil {
 		return nil, nil, err
 	}
-	url, closer, err := r.database(conf)
+	at, err := r.database(conf)
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := newTool(r, conf, cluster, id, url)
+	s, err := newTool(r, conf, cluster, id, at.full)
 	if err != nil {
-		return nil, nil, errors.Join(err, closer())
+		return nil, nil, errors.Join(err, at.close())
 	}
-	return s, func() error { return errors.Join(s.Close(), closer()) }, nil
+	return s, func() error { return errors.Join(s.Close(), at.close()) }, nil
 }
 
 func newTool(r *run, conf Config, cluster kafka.Settings, id, url string) (*sink.Sink, error) {
@@ -239,12 +248,12 @@ func (c MigrateCmd) Run(r *run) error {
 	if err != nil {
 		return err
 	}
-	url, closer, err := r.database(conf)
+	at, err := r.database(conf)
 	if err != nil {
 		return err
 	}
-	defer closer()
-	db, err := clickhouse.OpenDB(url)
+	defer at.close()
+	db, err := clickhouse.OpenDB(at.full)
 	if err != nil {
 		return err
 	}

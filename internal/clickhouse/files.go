@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -78,6 +79,9 @@ func (e Endpoint) FullURL() (string, error) {
 	u.User = url.UserPassword(fullUser, e.Password)
 	return u.String(), nil
 }
+
+// ReaderURL is what Open takes: the user that can only read.
+func (e Endpoint) ReaderURL() string { return strings.Replace(e.URL, "://", "://"+readerUser+"@", 1) }
 
 func writeEndpoint(dir string, e Endpoint) error {
 	b, err := json.Marshal(e)

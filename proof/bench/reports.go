@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
@@ -77,11 +76,8 @@ func (r *run) fill(ctx context.Context, dir string) error {
 		return err
 	}
 	defer conn.Close()
-	statements := strings.Split(reports.Fill, ";\n")
+	statements := reports.Fill()
 	for i, s := range statements {
-		if strings.TrimSpace(s) == "" {
-			continue
-		}
 		r.say("%s: filling, step %d of %d", r.name, i+1, len(statements))
 		if err := conn.Exec(ctx, s, ch.Named("lines", uint64(r.Lines)), ch.Named("to", time.Now().UTC().Format("2006-01-02 15:04:05.000")), ch.Named("tenant", "default")); err != nil {
 			return fmt.Errorf("filling: %w", err)
