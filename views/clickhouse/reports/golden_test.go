@@ -54,6 +54,7 @@ func TestAnswers(t *testing.T) {
 	t.Run("independent", func(t *testing.T) { independent(s.in(t)) })
 	t.Run("twice", func(t *testing.T) { twice(s.in(t)) })
 	t.Run("nobody", func(t *testing.T) { nobody(s.in(t)) })
+	t.Run("attack", func(t *testing.T) { attack(s.in(t)) })
 }
 
 // golden: every report answers as it did, and with columns that its chart names.

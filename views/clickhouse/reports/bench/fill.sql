@@ -67,7 +67,7 @@ FROM numbers(4000);
 
 -- What each product opens with.
 INSERT INTO stock_movements (tenant, at, product_id, version, ordinal, entry, sequence, movement, order_id, line, location_id, quantity, on_hand, reserved, _topic, _partition, _offset)
-SELECT {tenant:String}, {to:DateTime64(3, 'UTC')} - INTERVAL 31 DAY, 'sku-' || leftPad(toString(number), 6, '0'), 2, 0, 1, 1, 'ADJUSTED', '', 0, 'main', {lines:UInt64}, {lines:UInt64}, 0, 'oms.inventory.events', 0, number
+SELECT {tenant:String}, {to:DateTime64(3, 'UTC')} - INTERVAL 31 DAY, 'sku-' || leftPad(toString(number), 6, '0'), 2, 0, 1, 1, 'ADJUSTED', '', 0, ['main', 'main', 'main', 'north'][1 + cityHash64(toInt64(number)) % 4], {lines:UInt64}, {lines:UInt64}, 0, 'oms.inventory.events', 0, number
 FROM numbers(4000);
 
 INSERT INTO order_events (tenant, at, order_id, version, ordinal, sequence, type, placed_at, customer_id, country, currency, payment_method, lines, units, total_minor, reason, status_before, _topic, _partition, _offset)
