@@ -159,6 +159,9 @@ func independent(s *shelf) {
 	f.people(same)
 	f.money(same)
 	f.shelves(same)
+	f.providers(same)
+	f.demand(same, stream())
+	f.stays(same, stream())
 }
 
 type compare func(name string, given map[string]string, want [][]string)
