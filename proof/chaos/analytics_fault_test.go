@@ -70,7 +70,7 @@ func TestASinkOfItsOwnIsKilledDoubledAndLosesItsKafka(t *testing.T) {
 	buyers := shop(alive, t, rest.HTTP, 200, false)
 
 	end := func() func() []int { _, end := c.haunt(t, kills(t, 4), 1500*time.Millisecond); return end }()
-	until(t, "all kills are done", func() bool { return log.count("analytics clickhouse=") > kills(t, 4) || t.Failed() })
+	until(t, "all kills are done", func() bool { return log.count("ready http="+first+" ") > kills(t, 4) || t.Failed() })
 	t.Logf("killed: %v, while orders flow; %d inserts without a known outcome were repeated", end(), log.count("an insert without a known outcome was repeated"))
 	caughtUp(t, broker, log.reader)
 	equal(t, log.reader(), "--data", data, "--kafka", broker)

@@ -87,7 +87,7 @@ func (b *batch) put(rec *kgo.Record, lacks func(*table) bool) {
 			bl := b.block(deadLetters)
 			bl.str(rec.Topic)
 			bl.int(int64(rec.Partition), rec.Offset)
-			bl.ms(rec.Timestamp.UnixMilli())
+			bl.ms(min(max(rec.Timestamp.UnixMilli(), firstDate), lastDate))
 			bl.str(string(rec.Key), string(rec.Value), err.Error())
 			bl.end()
 		}

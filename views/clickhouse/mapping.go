@@ -29,11 +29,49 @@ func readable(topic string, value []byte) (schemas.Message, error) {
 		return nil, fmt.Errorf("%s", bad.Reason)
 	}
 	for _, t := range followed {
-		if t.Name == topic && topics.KindHas(t, m.Kind()) {
-			return m, nil
+		if t.Name != topic || !topics.KindHas(t, m.Kind()) {
+			continue
 		}
+		if at := undated(m); at != 0 {
+			return nil, fmt.Errorf("%s: ClickHouse has no date for %d ms since 1970", m.Kind(), at)
+		}
+		return m, nil
 	}
 	return nil, fmt.Errorf("%s does not belong on %s", m.Kind(), topic)
+}
+
+// Times between these, in ms since 1970, are kept as they are: ClickHouse has dates from 1900, and the driver counts in nanoseconds, which end in 2262.
+const (
+	firstDate = -2_208_988_800_000
+	lastDate  = 9_214_646_400_000 - 1
+)
+
+// undated is a time of the message that ClickHouse would keep as another one; 0: there is none.
+func undated(m schemas.Message) int64 {
+	var at, placed, decided int64
+	if f, ok := m.(interface{ FactHead() *schemas.Fact }); ok {
+		at = f.FactHead().AtMS
+	}
+	switch m := m.(type) {
+	case *schemas.OrderConfirmed:
+		placed = m.PlacedAtMS
+	case *schemas.OrderRejected:
+		placed = m.PlacedAtMS
+	case *schemas.OrderExpired:
+		placed = m.PlacedAtMS
+	case *schemas.OrderCancellationRequested:
+		placed = m.PlacedAtMS
+	case *schemas.OrderCancelled:
+		placed = m.PlacedAtMS
+	case *schemas.OrderRow:
+		at, placed, decided = m.NowMS, m.Order.PlacedAtMS, m.Order.DecidedAtMS
+	}
+	for _, t := range [...]int64{at, placed, decided} {
+		if t < firstDate || t > lastDate {
+			return t
+		}
+	}
+	return 0
 }
 
 func orderEvents(b *block, m schemas.Message, at place) {
