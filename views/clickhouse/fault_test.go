@@ -206,3 +206,42 @@ func TestABatchLargerThanABlockIsThereOnce(t *testing.T) {
 		t.Errorf("%d lines, want %d", n, rows)
 	}
 }
+
+// Between any two questions of verify an order moves on, and the sink has it.
+func TestVerifyIsNotFooledByOrdersThatMoveMeanwhile(t *testing.T) {
+	r := openRig(t)
+	s, err := New(Config{Kafka: r.kafka, Cluster: "cluster", URL: r.url, Own: true, Instance: "a", Interval: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	r.start(s)
+	r.orders(100)
+	r.settled()
+	moved := 0
+	move := func() {
+		moved++
+		r.say(&schemas.OrderRow{Row: schemas.Row{Tenant: "default", Version: 10, NowMS: 1_772_323_200_000}, OrderID: fmt.Sprintf("ord_%06d", moved),
+			Order: schemas.OrderState{Status: schemas.OrderStatusConfirmed, PlacedAtMS: time.Date(2026, 3, 1, 0, 0, 0, 10_000_000, time.UTC).Add(time.Duration(moved) * 7 * time.Minute).UnixMilli()}})
+		r.until("it has moved", func() bool { return r.count("SELECT countIf(version = 10) FROM orders_now FINAL") == uint64(moved) })
+	}
+	var one sync.Mutex
+	r.line.breaks(func(*http.Request) fault {
+		one.Lock()
+		defer one.Unlock()
+		move()
+		return none
+	})
+	verdicts, err := r.sink("tool").Verify(context.Background(), func(string) {})
+	r.line.breaks(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range verdicts {
+		if v.Different > 0 || v.Duplicates > 0 {
+			t.Errorf("%+v", v)
+		}
+	}
+	t.Logf("%d orders moved", moved)
+	r.settled()
+}

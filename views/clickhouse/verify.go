@@ -230,16 +230,11 @@ func compared(t *table, done kafka.Offsets) string {
 // judge compares one table.
 func (s *Sink) judge(ctx context.Context, t *table, done kafka.Offsets, want *tally) (v Verdict, err error) {
 	v = Verdict{Table: t.name}
-	if t.replaces() {
-		// What has moved on since the topics were read is seen in its new version only: it is another verify's.
-		if err := s.dropMoved(ctx, t, done, want); err != nil {
-			return v, err
-		}
-	}
-	have, err := s.stored(ctx, t, done)
+	have, moved, err := s.stored(ctx, t, done)
 	if err != nil {
 		return v, err
 	}
+	want.drop(moved)
 	if t.time != "" && s.cfg.Keep > 0 { // what is older may be gone, and may be there until a merge
 		oldest := time.Now().Add(-s.cfg.Keep).Unix()/3600 + 1
 		for _, side := range []map[cell]sums{want.cells, have} {
@@ -266,7 +261,7 @@ func (s *Sink) judge(ctx context.Context, t *table, done kafka.Offsets, want *ta
 		}
 	}
 	if !t.replaces() {
-		if err := s.conn.QueryRow(ctx, fmt.Sprintf(`SELECT toUInt64((SELECT count() FROM %[1]s WHERE %[2]s) - (SELECT count() FROM %[1]s FINAL WHERE %[2]s))`, t.name, compared(t, done))).Scan(&v.Duplicates); err != nil {
+		if err := s.conn.QueryRow(ctx, fmt.Sprintf(`SELECT toUInt64(greatest(0, (SELECT count() FROM %[1]s WHERE %[2]s) - (SELECT count() FROM %[1]s FINAL WHERE %[2]s)))`, t.name, compared(t, done))).Scan(&v.Duplicates); err != nil {
 			return v, err
 		}
 	}
@@ -280,65 +275,58 @@ func (s *Sink) judge(ctx context.Context, t *table, done kafka.Offsets, want *ta
 	return v, err
 }
 
-// stored asks ClickHouse for the cells of a table.
-func (s *Sink) stored(ctx context.Context, t *table, done kafka.Offsets) (map[cell]sums, error) {
-	hour := "toInt64(0)"
+// stored asks ClickHouse for the cells of a table, and for the keys that have moved beyond where it stood: both in one question, since a sink may be at work.
+func (s *Sink) stored(ctx context.Context, t *table, done kafka.Offsets) (all map[cell]sums, moved []string, err error) {
+	hour, key, where := "toInt64(0)", "''", compared(t, done)
 	if t.time != "" {
 		hour = "toInt64(intDiv(toUnixTimestamp64Milli(" + t.time + "), 3600000))"
 	}
+	switch {
+	case t.replaces() && t.name == "products":
+		where, key = "1", "if(tenant IN ('', '"+schemas.DefaultTenant+"'), product_id, concat(tenant, '/', product_id))" // schemas.ProductKey
+	case t.replaces():
+		where, key = "1", "order_id"
+	}
 	sum := ""
 	for _, name := range t.sums {
-		sum += ", sum(" + name + ")"
+		sum += ", sumIf(" + name + ", here)"
 	}
-	rows, err := s.conn.Query(ctx, fmt.Sprintf(`SELECT _topic, toInt32(_partition), %s AS hour, count(), sum(%s)%s FROM %s FINAL WHERE %s GROUP BY _topic, _partition, hour`,
-		hour, digestSQL(t.columns), sum, t.name, compared(t, done)))
+	rows, err := s.conn.Query(ctx, fmt.Sprintf(`WITH %s AS here SELECT _topic, toInt32(_partition), %s AS hour, countIf(here), sumIf(%s, here)%s, groupArrayIf(%s, NOT here) FROM %s FINAL WHERE %s GROUP BY _topic, _partition, hour`,
+		compared(t, done), hour, digestSQL(t.columns), sum, key, t.name, where))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer rows.Close()
-	all := map[cell]sums{}
+	all = map[cell]sums{}
 	for rows.Next() {
 		var at cell
+		var keys []string
 		h := sums{Of: make([]int64, len(t.sums))}
 		into := []any{&at.Topic, &at.Partition, &at.Hour, &h.Rows, &h.Hash}
 		for i := range h.Of {
 			into = append(into, &h.Of[i])
 		}
-		if err := rows.Scan(into...); err != nil {
-			return nil, err
+		if err := rows.Scan(append(into, &keys)...); err != nil {
+			return nil, nil, err
 		}
-		all[at] = h
+		all[at], moved = h, append(moved, keys...)
 	}
-	return all, rows.Err()
+	return all, moved, rows.Err()
 }
 
-// dropMoved takes the keys out of the expectation whose newest row is beyond where the table stood.
-func (s *Sink) dropMoved(ctx context.Context, t *table, done kafka.Offsets, want *tally) error {
-	key := "order_id"
-	if t.name == "products" {
-		key = "if(tenant IN ('', '" + schemas.DefaultTenant + "'), product_id, concat(tenant, '/', product_id))" // schemas.ProductKey
-	}
-	rows, err := s.conn.Query(ctx, fmt.Sprintf(`SELECT %s FROM %s FINAL WHERE NOT %s`, key, t.name, stood(done)))
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return err
-		}
-		if row, ok := want.rows[id]; ok {
-			c := want.cells[row.at]
+// drop takes keys out of the expectation whose newest row is beyond where the table stood: only that one is there to be seen, and it is another verify's.
+func (a *tally) drop(moved []string) {
+	for _, key := range moved {
+		if row, ok := a.rows[key]; ok {
+			c := a.cells[row.at]
 			c.Rows, c.Hash = c.Rows-row.Rows, c.Hash-row.Hash
 			for i := range c.Of {
 				c.Of[i] -= row.Of[i]
 			}
-			want.cells[row.at] = c
-			delete(want.rows, id)
+			a.cells[row.at] = c
+			delete(a.rows, key)
 		}
 	}
-	return rows.Err()
 }
 
 // question is one cell that is looked into.
