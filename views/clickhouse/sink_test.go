@@ -289,11 +289,12 @@ func TestVerifySeesWhatIsPlanted(t *testing.T) {
 	r.settled()
 	stop()
 	for query, want := range map[string][2]string{
-		"ALTER TABLE payments DELETE WHERE order_id = 'ord_000007'":                                 {"payments", "it is missing in ClickHouse"},
-		"ALTER TABLE order_lines UPDATE quantity = 3 WHERE order_id = 'ord_000009'":                 {"order_lines", "other values"},
-		"INSERT INTO order_events SELECT * REPLACE ('ord_x' AS order_id) FROM order_events LIMIT 1": {"order_events", "rows of it"},
-		"ALTER TABLE orders_now UPDATE status = 'PENDING' WHERE order_id = 'ord_000011'":            {"orders_now", "orders-table"},
-		"ALTER TABLE stock_movements UPDATE reserved = reserved + 1 WHERE order_id = 'ord_000013'":  {"stock_movements", "other values"},
+		"ALTER TABLE payments DELETE WHERE order_id = 'ord_000007'":                                                                                        {"payments", "it is missing in ClickHouse"},
+		"ALTER TABLE order_lines UPDATE quantity = 3 WHERE order_id = 'ord_000009'":                                                                        {"order_lines", "other values"},
+		"INSERT INTO order_events SELECT * REPLACE ('ord_x' AS order_id) FROM order_events LIMIT 1":                                                        {"order_events", "other values"},
+		"INSERT INTO stock_alerts SELECT tenant, at, 'p', 1, 0, 'BackInStock', 1, 0, _topic, _partition, 1 FROM stock_movements WHERE _offset > 1 LIMIT 1": {"stock_alerts", "rows of it"},
+		"ALTER TABLE orders_now UPDATE status = 'PENDING' WHERE order_id = 'ord_000011'":                                                                   {"orders_now", "orders-table"},
+		"ALTER TABLE stock_movements UPDATE reserved = reserved + 1 WHERE order_id = 'ord_000013'":                                                         {"stock_movements", "other values"},
 	} {
 		r.exec(query)
 		tool := r.sink("tool")

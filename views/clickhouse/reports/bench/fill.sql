@@ -79,7 +79,7 @@ SELECT {tenant:String}, at, order_id, version, 0, if(version = 1, 1, if(version 
     multiIf(type IN ('OrderCreated', 'OrderConfirmed'), units, fate = 'NO_STOCK', lines[1].3, 0),
     if(type = 'OrderConfirmed' OR step = 'CANCELLING' AND fate = 'RETURNED', total, 0),
     multiIf(type = 'OrderExpired', 'EXPIRED', type = 'OrderRejected', if(fate = 'NO_STOCK', 'OUT_OF_STOCK', 'PAYMENT_DECLINED'), step IN ('CANCELLING', 'CANCELLED'), 'CANCELLED_BY_CUSTOMER', 'NONE'),
-    multiIf(step != 'CANCELLING', '', fate = 'DROPPED', 'PENDING', 'CONFIRMED'), 'oms.order.events', i % 8, i
+    multiIf(step != 'CANCELLING', '', fate = 'DROPPED', 'PENDING', 'CONFIRMED'), 'oms.order.events', i % 8, i * 16 + version
 FROM bench_steps(lines = {lines:UInt64}, to = {to:DateTime64(3, 'UTC')})
 SETTINGS max_threads = 1, max_insert_threads = 1, max_block_size = 20000, min_insert_block_size_rows = 50000, min_insert_block_size_bytes = 0;
 
@@ -88,14 +88,14 @@ SELECT {tenant:String}, at, order_id, version, 0, l.1,
     multiIf(step = 'CREATED', 'OrderCreated', fate = 'NO_STOCK', 'OrderRejected', 'OrderConfirmed') AS type,
     placed_at, 'sku-' || leftPad(toString(l.2), 6, '0'), country, if(type = 'OrderRejected', '', currency), l.3,
     if(type = 'OrderConfirmed', l.4, 0), if(type = 'OrderConfirmed', l.3 * l.4, 0), if(type = 'OrderConfirmed', 1 + (cityHash64(i, 'split') % 50 = 0), 0),
-    if(type = 'OrderRejected', 'OUT_OF_STOCK', 'NONE'), 0, 'oms.order.events', i % 8, i
+    if(type = 'OrderRejected', 'OUT_OF_STOCK', 'NONE'), 0, 'oms.order.events', i % 8, i * 16 + version
 FROM bench_steps(lines = {lines:UInt64}, to = {to:DateTime64(3, 'UTC')})
 ARRAY JOIN if(step = 'CREATED' OR step = 'DECIDED' AND fate IN ('KEPT', 'RETURNED'), lines, if(step = 'DECIDED' AND fate = 'NO_STOCK', [lines[1]], [])) AS l
 SETTINGS max_threads = 1, max_insert_threads = 1, max_block_size = 20000, min_insert_block_size_rows = 50000, min_insert_block_size_bytes = 0;
 
 INSERT INTO payments (tenant, at, order_id, version, ordinal, sequence, operation, outcome, method, provider, currency, amount_minor, provider_ref, reason, _topic, _partition, _offset)
 SELECT {tenant:String}, at, order_id, version - p.4, 0, p.3, p.1, p.2, method, provider, currency, total, 'psp_' || lower(hex(cityHash64(i, 'ref'))),
-    if(p.2 = 'DECLINED', ['insufficient_funds', 'do_not_honour', 'expired_card'][1 + cityHash64(i, 'why') % 3], ''), 'oms.payment.events', i % 8, i
+    if(p.2 = 'DECLINED', ['insufficient_funds', 'do_not_honour', 'expired_card'][1 + cityHash64(i, 'why') % 3], ''), 'oms.payment.events', i % 8, i * 16 + p.3
 FROM bench_steps(lines = {lines:UInt64}, to = {to:DateTime64(3, 'UTC')})
 ARRAY JOIN multiIf(
     step = 'DECIDED' AND fate IN ('KEPT', 'RETURNED'), [('AUTHORIZE', 'AUTHORIZED', 1, 1), ('CAPTURE', 'CAPTURED', 2, 0)],
@@ -105,7 +105,7 @@ SETTINGS max_threads = 1, max_insert_threads = 1, max_block_size = 20000, min_in
 
 INSERT INTO stock_movements (tenant, at, product_id, version, ordinal, entry, sequence, movement, order_id, line, location_id, quantity, on_hand, reserved, _topic, _partition, _offset)
 SELECT {tenant:String}, at, 'sku-' || leftPad(toString(l.2), 6, '0'), 3 + i * 2 + (step = 'CANCELLED'), 0, 1, 2 + i * 2 + (step = 'CANCELLED'),
-    if(step = 'DECIDED', 'RESERVED', 'RELEASED'), order_id, l.1, ['main', 'main', 'main', 'north'][1 + cityHash64(l.2) % 4], l.3, {lines:UInt64}, intDiv(i, 4000), 'oms.inventory.events', i % 8, i
+    if(step = 'DECIDED', 'RESERVED', 'RELEASED'), order_id, l.1, ['main', 'main', 'main', 'north'][1 + cityHash64(l.2) % 4], l.3, {lines:UInt64}, intDiv(i, 4000), 'oms.inventory.events', i % 8, i * 16 + l.1 * 2 + (step = 'CANCELLED')
 FROM bench_steps(lines = {lines:UInt64}, to = {to:DateTime64(3, 'UTC')})
 ARRAY JOIN if(step = 'DECIDED' AND fate IN ('KEPT', 'RETURNED') OR step = 'CANCELLED' AND fate = 'RETURNED', lines, []) AS l
 SETTINGS max_threads = 1, max_insert_threads = 1, max_block_size = 20000, min_insert_block_size_rows = 50000, min_insert_block_size_bytes = 0;
