@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"net/http"
 	"net/url"
@@ -244,4 +245,49 @@ func TestVerifyIsNotFooledByOrdersThatMoveMeanwhile(t *testing.T) {
 	}
 	t.Logf("%d orders moved", moved)
 	r.settled()
+}
+
+// ClickHouse answers nothing any more, and breaks no connection either.
+func TestAClickHouseThatHangsIsSaidOnceAndCaughtUpWith(t *testing.T) {
+	r := openRig(t)
+	s := r.sink("a")
+	s.state.patience = 200 * time.Millisecond
+	var lines atomic.Int64
+	s.state.log = slog.New(slog.NewTextHandler(counting{&lines}, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	r.start(s)
+	r.orders(10)
+	r.settled()
+	for _, table := range []string{"sink_offsets", "order_lines"} {
+		hold := make(chan struct{})
+		free := sync.OnceFunc(func() { close(hold) })
+		t.Cleanup(free)
+		r.line.breaks(func(q *http.Request) fault {
+			if into(q, table) {
+				<-hold
+			}
+			return none
+		})
+		before := lines.Load()
+		r.orders(10)
+		r.until("it says that it waits", func() bool {
+			now := s.Status()
+			return now.State == Waiting && strings.Contains(now.Error, "not answered")
+		})
+		r.orders(500)
+		r.until("it says how far it is behind", func() bool { now := s.Status(); return now.State == Waiting && now.Behind > 1_000 })
+		if n := lines.Load() - before; n != 1 {
+			t.Errorf("%d lines say so, want one", n)
+		}
+		free()
+		r.settled()
+		r.until("it follows", func() bool { now := s.Status(); return now.State == Following && now.Error == "" })
+	}
+}
+
+// counting counts lines.
+type counting struct{ n *atomic.Int64 }
+
+func (c counting) Write(b []byte) (int, error) {
+	c.n.Add(int64(bytes.Count(b, []byte("\n"))))
+	return len(b), nil
 }

@@ -34,21 +34,16 @@ func (s *Sink) read(ctx context.Context, done map[*table]kafka.Offsets, out chan
 	b, ask := newBatch(), time.Time{}
 	for {
 		if time.Since(ask) >= time.Second {
-			ends, err := r.Ends(ctx)
-			if err != nil {
+			if err := s.look(ctx, r, done); err != nil {
 				return err
 			}
-			s.state.behind(lag(ends, done))
 			ask = time.Now()
 		}
 		if b.full() || !b.empty() && time.Since(b.since) >= s.cfg.Interval {
 			next := r.Next()
 			b.seal(done, next)
-			s.state.underway.Add(int64(b.records))
-			select {
-			case out <- b:
-			case <-ctx.Done():
-				return context.Cause(ctx)
+			if err := s.hand(ctx, b, out, func() error { return s.look(ctx, r, done) }); err != nil {
+				return err
 			}
 			advance(done, next)
 			select {
@@ -61,6 +56,35 @@ func (s *Sink) read(ctx context.Context, done map[*table]kafka.Offsets, out chan
 			b.take(rec, func(t *table) bool { return rec.Offset >= done[t][rec.Topic][rec.Partition] })
 			return nil
 		}); err != nil {
+			return err
+		}
+	}
+}
+
+// look says how far the tables are behind the log.
+func (s *Sink) look(ctx context.Context, r *kafka.Reader, done map[*table]kafka.Offsets) error {
+	ends, err := r.Ends(ctx)
+	if err == nil {
+		s.state.behind(lag(ends, done))
+	}
+	return err
+}
+
+// hand a batch to the writer. While it is busy, meanwhile is done once a second.
+func (s *Sink) hand(ctx context.Context, b *batch, out chan<- *batch, meanwhile func() error) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for n := int64(b.records); ; { // counted before: the writer has the batch then
+		s.state.underway.Add(n)
+		select {
+		case out <- b:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+		s.state.underway.Add(-n) // what is not done already counts as behind
+		if err := meanwhile(); err != nil {
 			return err
 		}
 	}

@@ -59,7 +59,7 @@ func New(cfg Config) (*Sink, error) {
 	}
 	s := &Sink{cfg: cfg, log: cfg.Log, conn: conn}
 	s.lead = lead{conn: conn, holder: cfg.Instance + "/" + rand.Text()[:8], cluster: cfg.Cluster}
-	s.state.log, s.state.now.Behind = cfg.Log, -1
+	s.state.log, s.state.patience, s.state.now.Behind = cfg.Log, patience, -1
 	s.stats.register(cfg.Metrics, &s.state)
 	return s, nil
 }

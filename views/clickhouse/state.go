@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"regexp"
 	"sync"
@@ -41,6 +42,10 @@ type state struct {
 	now Status
 
 	underway atomic.Int64 // records that were read and do not stand in the tables yet
+
+	patience time.Duration // a batch that takes longer is said to be waited for
+	began    atomic.Int64  // when the batch that is being written was begun, Unix ms; 0: none is
+	took     atomic.Int64  // ms, the last batch
 }
 
 // following is how far behind the log a sink may be that is said to follow: what arrives in an interval or two at a high rate.
@@ -77,10 +82,32 @@ func (s *state) behind(n int64) {
 	s.mu.Lock()
 	s.now.Behind = n
 	s.mu.Unlock()
-	if n <= following {
-		s.set(Following, nil)
-	} else {
+	switch waits := s.waits(); {
+	case waits > s.patience:
+		s.set(Waiting, fmt.Errorf("ClickHouse has not answered a batch for %s", waits.Round(time.Second)))
+	case n > following:
 		s.set(CatchingUp, nil)
+	case n > 0 && time.Duration(s.took.Load())*time.Millisecond > s.patience: // the next one will hardly be faster: no change is said for each
+	default:
+		s.set(Following, nil)
+	}
+}
+
+// waits is how long the batch that is being written has taken so far.
+func (s *state) waits() time.Duration {
+	if began := s.began.Load(); began != 0 {
+		return time.Since(time.UnixMilli(began))
+	}
+	return 0
+}
+
+// writing notes that a batch is begun; the answer notes its end.
+func (s *state) writing() (ended func()) {
+	began := time.Now()
+	s.began.Store(began.UnixMilli())
+	return func() {
+		s.took.Store(time.Since(began).Milliseconds())
+		s.began.Store(0)
 	}
 }
 

@@ -10,6 +10,9 @@ import (
 // insertsAtOnce into ClickHouse: enough that one waits for the network while another is worked on.
 const insertsAtOnce = 3
 
+// patience with a batch: one that takes longer is waited for, and /readyz says so.
+const patience = 10 * time.Second
+
 // writer inserts batches, one after the other.
 type writer struct {
 	sink *Sink
@@ -57,6 +60,7 @@ func (w *writer) finish(ctx context.Context) error {
 // write inserts a batch: intents first, then the tables.
 func (w *writer) write(ctx context.Context, b *batch) error {
 	s, started := w.sink, time.Now()
+	defer s.state.writing()()
 	if err := s.lead.check(ctx); err != nil {
 		return err
 	}
