@@ -186,7 +186,7 @@ func TestADayIsRebuiltWhileOrdersFlow(t *testing.T) {
 	until(t, "orders flow", func() bool { n, _ := ask(log.reader(), "SELECT count() > 500 FROM order_events"); return n == "1" })
 	caughtUp(t, p.Kafka, log.reader)
 	equal(t, log.reader(), "--data", data, "--kafka", p.Kafka)
-	for _, day := range []time.Time{old, time.Now().UTC().Truncate(24 * time.Hour), old} {
+	for _, day := range []time.Time{old, time.Now().UTC().Truncate(24 * time.Hour)} {
 		rebuilt(t, p, log, data, day)
 	}
 	buyers.home()
@@ -461,4 +461,40 @@ func TestSIGTERMUnderLoadEndsSinkAndEngineInTime(t *testing.T) {
 	caughtUp(t, p.Kafka, log.reader)
 	equal(t, log.reader(), "--data", data, "--kafka", p.Kafka)
 	buyers.present(log.reader())
+}
+
+// The engine is alive and answers nothing, as on a machine that is suspended or a disk that hangs.
+func TestAnEngineThatHangsTouchesNoOrder(t *testing.T) {
+	clickhousetest.Library(t)
+	log, data := listen(t), t.TempDir()
+	p := up(t, log, data)
+	stock(t, p.HTTP, "p1", 10_000)
+	var l ledger
+	buy := func(why string) {
+		for i := range 40 {
+			l.buy(t, p.HTTP, fmt.Sprintf("%s-%d", why, i))
+		}
+	}
+	becomes(t, p.HTTP, "following", "")
+	unmerged(t, full(t, data))
+	engine := engineOf(p.PID())
+	must(t, syscall.Kill(engine, syscall.SIGSTOP))
+	buy("hung")
+	t.Logf("an engine that hangs: %+v", becomes(t, p.HTTP, "waiting", "not answered"))
+	buy("still hung")
+	call(t, "GET", p.HTTP+"/readyz", nil).want(t, 200)
+	must(t, syscall.Kill(engine, syscall.SIGCONT))
+	becomes(t, p.HTTP, "following", "")
+	caughtUp(t, p.Kafka, log.reader)
+	equal(t, log.reader(), "--data", data, "--kafka", p.Kafka)
+
+	must(t, syscall.Kill(engine, syscall.SIGSTOP))
+	buy("hung at the end")
+	p.Kill()
+	must(t, syscall.Kill(engine, syscall.SIGCONT)) // it hears only now that its parent is gone
+	until(t, "the engine is gone", func() bool { return errors.Is(syscall.Kill(engine, 0), syscall.ESRCH) })
+	p = up(t, log, data)
+	caughtUp(t, p.Kafka, log.reader)
+	equal(t, log.reader(), "--data", data, "--kafka", p.Kafka)
+	l.stands(t, p.HTTP)
 }
