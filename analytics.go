@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -76,6 +77,9 @@ func (a *app) openAnalytics() error {
 		a.analytics.off = err.Error()
 		a.log.Warn("analytics: off; orders are not concerned, and a later start catches up", "reason", err.Error())
 		return nil
+	}
+	if len(a.roles) == 1 && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(176 << 20) // a process of its own is meant to be small: it collects more often rather than grow with the lag
 	}
 	a.parts = append(a.parts, part{"analytics", a.runAnalytics, func() bool { return true }})
 	return nil

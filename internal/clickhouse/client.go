@@ -104,7 +104,7 @@ func ParseURL(raw string) (Target, error) {
 	return t, nil
 }
 
-// Options are the driver's for the target: blocks compressed by LZ4, 5 s to connect, 5 min for an answer, 8 connections at most.
+// Options are the driver's for the target: blocks compressed by LZ4 unless it is on this machine, 5 s to connect, 5 min for an answer, 8 connections at most.
 func (t Target) Options() *clickhouse.Options {
 	o := &clickhouse.Options{
 		Addr:             []string{t.Address},
@@ -118,6 +118,9 @@ func (t Target) Options() *clickhouse.Options {
 		ConnMaxLifetime:  time.Hour,
 		BlockBufferSize:  4,
 		ConnOpenStrategy: clickhouse.ConnOpenInOrder,
+	}
+	if host, _, err := net.SplitHostPort(t.Address); err == nil && net.ParseIP(host).IsLoopback() {
+		o.Compression = nil // packing and unpacking cost more than the bytes do: a tenth of an insert
 	}
 	if t.Native {
 		o.Protocol = clickhouse.Native

@@ -41,7 +41,7 @@ func (s Settings) newReader(ctx context.Context, from From, only func(partition)
 		return nil, errors.New("kafka: a reader needs a topic")
 	}
 	// Control records are delivered to us, and dropped here: they are how a reader sees that it has passed a trailing marker.
-	cl, err := s.client(kgo.KeepControlRecords(), kgo.FetchMaxBytes(8<<20), kgo.FetchMaxPartitionBytes(2<<20))
+	cl, err := s.client(kgo.KeepControlRecords(), kgo.FetchMaxBytes(4<<20), kgo.FetchMaxPartitionBytes(1<<20))
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -11,9 +12,9 @@ import (
 
 // A batch goes out when it has this many rows or bytes, or when its first record has waited for the sink's interval.
 const (
-	maxBatchRows  = 50_000
-	maxBatchBytes = 24 << 20
-	maxPoll       = 5_000 // records between two looks at the size
+	maxBatchRows  = 40_000
+	maxBatchBytes = 20 << 20
+	maxPoll       = 2_000 // records between two looks at the size
 )
 
 // batch is what the next inserts take: rows by table, from where each table stands to where the reader is.
@@ -30,15 +31,6 @@ type batch struct {
 
 func newBatch() *batch {
 	return &batch{blocks: map[*table]*block{}, now: map[string]*kgo.Record{}}
-}
-
-// again makes a batch that was written one to be filled again: what it has allocated is the larger part of what the sink would allocate.
-func (b *batch) again() {
-	for _, bl := range b.blocks {
-		bl.again()
-	}
-	*b = batch{blocks: b.blocks, now: b.now}
-	clear(b.now)
 }
 
 // full tells whether the batch should go out now rather than grow.
@@ -72,10 +64,20 @@ func (b *batch) take(rec *kgo.Record, lacks func(*table) bool) {
 		b.newest = rec.Timestamp
 	}
 	if rec.Topic == topics.OrdersTable.Name && rec.Value != nil {
-		b.now[string(rec.Key)] = rec
+		b.hold(rec)
 		return
 	}
 	b.put(rec, lacks)
+}
+
+// hold keeps the record as the newest of its order: a copy, since a record keeps alive all that its fetch has brought.
+func (b *batch) hold(rec *kgo.Record) {
+	have := b.now[string(rec.Key)]
+	if have == nil {
+		have = &kgo.Record{Topic: rec.Topic, Partition: rec.Partition, Key: slices.Clone(rec.Key)}
+		b.now[string(rec.Key)] = have
+	}
+	have.Offset, have.Timestamp, have.Value = rec.Offset, rec.Timestamp, append(have.Value[:0], rec.Value...)
 }
 
 // put maps a record.
@@ -106,7 +108,7 @@ func (b *batch) seal(from map[*table]kafka.Offsets, next kafka.Offsets) {
 	for _, rec := range b.now {
 		b.put(rec, func(t *table) bool { return rec.Offset >= from[t][rec.Topic][rec.Partition] })
 	}
-	clear(b.now)
+	b.now = nil
 	b.spans = map[*table][]span{}
 	for _, t := range tables {
 		for topic, parts := range next {

@@ -68,15 +68,6 @@ func (b *block) next(k kind) int {
 	return b.at - 1
 }
 
-// again takes out the rows and keeps the room.
-func (b *block) again() {
-	for i := range b.columns {
-		clear(b.texts[i])
-		b.texts[i], b.numbers[i] = b.texts[i][:0], b.numbers[i][:0]
-	}
-	b.rows, b.bytes = 0, 0
-}
-
 // end ends the row.
 func (b *block) end() {
 	if b.at != len(b.columns) {

@@ -21,9 +21,8 @@ func topicNames() []string {
 	return all
 }
 
-// read hands out batches of what the tables lack, in the order of each partition, until something fails. done is where the tables stand; it is kept up to date. Batches that were written come
-// back through free.
-func (s *Sink) read(ctx context.Context, done map[*table]kafka.Offsets, out chan<- *batch, free <-chan *batch) error {
+// read hands out batches of what the tables lack, in the order of each partition, until something fails. done is where the tables stand; it is kept up to date.
+func (s *Sink) read(ctx context.Context, done map[*table]kafka.Offsets, out chan<- *batch) error {
 	r, err := s.open(ctx, done)
 	if err != nil {
 		return err
@@ -46,11 +45,7 @@ func (s *Sink) read(ctx context.Context, done map[*table]kafka.Offsets, out chan
 				return err
 			}
 			advance(done, next)
-			select {
-			case b = <-free:
-			default:
-				b = newBatch()
-			}
+			b = newBatch()
 		}
 		if err := poll(ctx, r, wait(b, s.cfg.Interval), func(rec *kgo.Record) error {
 			b.take(rec, func(t *table) bool { return rec.Offset >= done[t][rec.Topic][rec.Partition] })

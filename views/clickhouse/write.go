@@ -8,7 +8,7 @@ import (
 )
 
 // insertsAtOnce into ClickHouse: enough that one waits for the network while another is worked on.
-const insertsAtOnce = 3
+const insertsAtOnce = 2
 
 // patience with a batch: one that takes longer is waited for, and /readyz says so.
 const patience = 10 * time.Second
@@ -16,8 +16,7 @@ const patience = 10 * time.Second
 // writer inserts batches, one after the other.
 type writer struct {
 	sink *Sink
-	free chan *batch // what was written, to be filled again
-	open []intent    // of the last batch: inserted, and not yet noted as done
+	open []intent // of the last batch: inserted, and not yet noted as done
 }
 
 // run writes batches until there are no more. What is done is noted together with the next intents, or as soon as there is no next batch.
@@ -99,10 +98,5 @@ func (w *writer) write(ctx context.Context, b *batch) error {
 	s.wrote = true
 	s.stats.wrote(b, time.Since(started))
 	s.state.wrote(b)
-	b.again()
-	select {
-	case w.free <- b:
-	default:
-	}
 	return nil
 }
