@@ -294,7 +294,7 @@ func shop(ctx context.Context, t *testing.T, server string, rate int, real bool)
 	go func() {
 		defer close(s.done)
 		defer f.Close()
-		s.sum, s.err = storefront.Run(ctx, storefront.Config{Server: server, Documents: steady(documents, rate, s.enough), Workers: 48, Record: workload.NewRecord(f)})
+		s.sum, s.err = storefront.Run(ctx, storefront.Config{Server: server, Documents: steady(documents, rate, s.enough), Workers: 48, Patience: 3 * time.Minute, Record: workload.NewRecord(f)})
 	}()
 	return s
 }
