@@ -115,7 +115,7 @@ func defaults() Config {
 	c.Kafka.ClientID = "oms"
 	c.Orders = OrdersConfig{DecisionTimeout: 5 * time.Minute, CancelTimeout: 5 * time.Minute}
 	c.Payments = PaymentsConfig{Provider: "sandbox", Tries: 1, Timeout: 10 * time.Second, Sandbox: SandboxConfig{Listen: "127.0.0.1:0"}}
-	c.ClickHouse = ClickHouseConfig{Listen: "127.0.0.1:0", Memory: 2 << 30, Interval: 500 * time.Millisecond}
+	c.ClickHouse = ClickHouseConfig{Listen: "127.0.0.1:0", Memory: 2 << 30, Interval: 700 * time.Millisecond}
 	c.Engine = EngineConfig{MaxBatch: 2_000, CacheBytes: 160 << 20}
 	return c
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -22,6 +23,7 @@ func topicNames() []string {
 }
 
 // read hands out batches of what the tables lack, in the order of each partition, until something fails. done is where the tables stand; it is kept up to date.
+// One goroutine fetches, and this one maps.
 func (s *Sink) read(ctx context.Context, done map[*table]kafka.Offsets, out chan<- *batch) error {
 	r, err := s.open(ctx, done)
 	if err != nil {
@@ -29,44 +31,110 @@ func (s *Sink) read(ctx context.Context, done map[*table]kafka.Offsets, out chan
 	}
 	defer r.Close()
 	r.MaxPoll = maxPoll
-	advance(done, r.Next()) // a topic need not begin at offset 0
-	b, ask := newBatch(), time.Time{}
-	for {
-		if time.Since(ask) >= time.Second {
-			if err := s.look(ctx, r, done); err != nil {
-				return err
-			}
-			ask = time.Now()
+	next := r.Next()
+	advance(done, next) // a topic need not begin at offset 0
+	f := &fetcher{reader: r, polls: make(chan polled, 1), failed: make(chan error, 1)}
+	fetching, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		f.failed <- f.run(fetching)
+	}()
+	defer func() { stop(); <-ended }()
+	look := func() {
+		if ends := f.ends.Load(); ends != nil {
+			s.state.behind(lag(*ends, done))
 		}
+	}
+	for b := newBatch(); ; {
 		if b.full() || !b.empty() && time.Since(b.since) >= s.cfg.Interval {
-			next := r.Next()
 			b.seal(done, next)
-			if err := s.hand(ctx, b, out, func() error { return s.look(ctx, r, done) }); err != nil {
+			if err := s.hand(ctx, b, out, look); err != nil {
 				return err
 			}
 			advance(done, next)
 			b = newBatch()
 		}
-		if err := poll(ctx, r, wait(b, s.cfg.Interval), func(rec *kgo.Record) error {
-			b.take(rec, func(t *table) bool { return rec.Offset >= done[t][rec.Topic][rec.Partition] })
-			return nil
-		}); err != nil {
+		select {
+		case p := <-f.polls:
+			for _, rec := range p.records {
+				b.take(rec, func(t *table) bool { return rec.Offset >= done[t][rec.Topic][rec.Partition] })
+			}
+			next = p.next
+		case err := <-f.failed:
 			return err
+		case <-time.After(wait(b, s.cfg.Interval)):
+			look()
 		}
 	}
 }
 
-// look says how far the tables are behind the log.
-func (s *Sink) look(ctx context.Context, r *kafka.Reader, done map[*table]kafka.Offsets) error {
-	ends, err := r.Ends(ctx)
-	if err == nil {
-		s.state.behind(lag(ends, done))
+// polled is what one poll brought, and where the reader stood after it.
+type polled struct {
+	records []*kgo.Record
+	next    kafka.Offsets
+}
+
+// fetcher reads ahead by a poll, so that mapping does not wait for Kafka.
+type fetcher struct {
+	reader *kafka.Reader
+	polls  chan polled
+	failed chan error
+	ends   atomic.Pointer[kafka.Offsets] // of the topics, a second old at most
+}
+
+func (f *fetcher) run(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	look := func() error {
+		ends, err := f.reader.Ends(ctx)
+		if err == nil {
+			f.ends.Store(&ends)
+		}
+		return err
 	}
-	return err
+	if err := look(); err != nil {
+		return err
+	}
+	for {
+		var p polled
+		waiting, cancel := context.WithTimeout(ctx, time.Second)
+		err := f.reader.Poll(waiting, func(rec *kgo.Record) error {
+			p.records = append(p.records, rec)
+			return nil
+		})
+		cancel()
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+		p.next = f.reader.Next()
+		for sent := false; !sent; {
+			select {
+			case f.polls <- p:
+				sent = true
+			case <-tick.C:
+				if err := look(); err != nil {
+					return err
+				}
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		select {
+		case <-tick.C:
+			if err := look(); err != nil {
+				return err
+			}
+		default:
+		}
+	}
 }
 
 // hand a batch to the writer. While it is busy, meanwhile is done once a second.
-func (s *Sink) hand(ctx context.Context, b *batch, out chan<- *batch, meanwhile func() error) error {
+func (s *Sink) hand(ctx context.Context, b *batch, out chan<- *batch, meanwhile func()) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for n := int64(b.records); ; { // counted before: the writer has the batch then
@@ -79,29 +147,16 @@ func (s *Sink) hand(ctx context.Context, b *batch, out chan<- *batch, meanwhile 
 		case <-tick.C:
 		}
 		s.state.underway.Add(-n) // what is not done already counts as behind
-		if err := meanwhile(); err != nil {
-			return err
-		}
+		meanwhile()
 	}
 }
 
 // wait is how long the batch may still wait for records.
 func wait(b *batch, interval time.Duration) time.Duration {
 	if b.empty() {
-		return time.Second
+		return 200 * time.Millisecond // to look how far behind the tables are
 	}
 	return max(interval-time.Since(b.since), time.Millisecond)
-}
-
-// poll takes what comes within the time.
-func poll(ctx context.Context, r *kafka.Reader, within time.Duration, take func(*kgo.Record) error) error {
-	waiting, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	err := r.Poll(waiting, take)
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return nil
-	}
-	return err
 }
 
 // advance moves the tables to where the reader is.

@@ -19,26 +19,21 @@ type writer struct {
 	open []intent // of the last batch: inserted, and not yet noted as done
 }
 
-// run writes batches until there are no more. What is done is noted together with the next intents, or as soon as there is no next batch.
+// run writes batches until there are no more. What is done is noted together with the next intents, or by itself when no next batch has come for a few intervals.
 func (w *writer) run(ctx context.Context, batches <-chan *batch) error {
 	for {
+		idle := time.NewTimer(4 * w.sink.cfg.Interval)
 		select {
 		case b, ok := <-batches:
+			idle.Stop()
 			if !ok {
 				return w.finish(context.WithoutCancel(ctx))
 			}
 			if err := w.write(ctx, b); err != nil {
 				return err
 			}
-		default:
+		case <-idle.C:
 			if err := w.finish(ctx); err != nil {
-				return err
-			}
-			b, ok := <-batches
-			if !ok {
-				return nil
-			}
-			if err := w.write(ctx, b); err != nil {
 				return err
 			}
 		}
