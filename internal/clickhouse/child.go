@@ -36,7 +36,7 @@ const readyLine = "clickhouse engine ready"
 const listenerFD = 3
 
 const (
-	statementsMayTake = 8 * time.Second  // at a stop; then they are killed. Less than stopWithin
+	statementsMayTake = 4 * time.Second  // at a stop; then they are killed. Less than stopWithin
 	predecessorMay    = 10 * time.Second // how long the child of a parent that was killed may take to end
 )
 

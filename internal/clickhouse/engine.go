@@ -34,7 +34,7 @@ type Config struct {
 }
 
 const (
-	stopWithin = 10 * time.Second // a stop by its own will; then it is killed
+	stopWithin = 5 * time.Second // a stop by its own will; then it is killed
 	minBackoff = 200 * time.Millisecond
 	maxBackoff = 10 * time.Second
 	steady     = time.Second // a child that served for longer is not in a series of failures
@@ -158,7 +158,7 @@ func (e *Engine) Up() bool { return e.up.Load() }
 // Restarts is how often a child has ended that was not told to.
 func (e *Engine) Restarts() int { return int(e.restarts.Load()) }
 
-// Close ends the engine: it takes no more statements, those that run may end, and after ten seconds it is killed, which loses nothing that was
+// Close ends the engine: it takes no more statements, those that run may end, and after five seconds it is killed, which loses nothing that was
 // acknowledged. The error is what went wrong in that.
 func (e *Engine) Close() error {
 	e.closeOnce.Do(func() {

@@ -14,7 +14,7 @@ import (
 const (
 	maxBatchRows  = 40_000
 	maxBatchBytes = 20 << 20
-	maxPoll       = 2_000 // records between two looks at the size
+	maxPoll       = 64 // records between two looks at the size: an order may have 1,200 lines
 )
 
 // batch is what the next inserts take: rows by table, from where each table stands to where the reader is.

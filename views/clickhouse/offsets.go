@@ -28,7 +28,7 @@ type intent struct {
 // memory is what sink_offsets says.
 type memory struct {
 	done   map[*table]kafka.Offsets // where each table stands
-	undone []intent                 // inserts of which nobody knows the outcome; at most one a table
+	undone []intent                 // inserts of which nobody knows the outcome; each under a token of its own
 }
 
 func named(name string, value any) driver.NamedValue { return ch.Named(name, value) }
@@ -70,20 +70,18 @@ func remember(ctx context.Context, conn driver.Conn) (m memory, err error) {
 			intents[key] = i
 		}
 	}
-	undone := map[*table]*intent{}
+	undone := map[string]*intent{} // by token: two inserts into one table are repeated as two
 	for key, i := range intents {
-		switch u := undone[i.table]; {
+		switch u := undone[i.token]; {
 		case i.seq <= done[key]:
 		case u == nil:
-			undone[i.table] = &i
+			undone[i.token] = &i
 		default:
 			u.spans = append(u.spans, i.spans...)
 		}
 	}
-	for _, t := range tables {
-		if undone[t] != nil {
-			m.undone = append(m.undone, *undone[t])
-		}
+	for _, i := range undone {
+		m.undone = append(m.undone, *i)
 	}
 	return m, rows.Err()
 }

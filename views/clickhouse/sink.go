@@ -180,8 +180,10 @@ func (s *Sink) db(name string) (*sql.DB, error) {
 	return clickhouse.OpenDB(u.String())
 }
 
-// token of the insert of a table in a batch.
-func token(seq uint64, t *table) string { return fmt.Sprintf("%d.%s", seq, t.name) }
+// token of the insert of a table in a batch. The holder makes it one that no other process can use, whatever it takes for its epoch.
+func token(holder string, seq uint64, t *table) string {
+	return fmt.Sprintf("%d.%s.%s", seq, t.name, holder)
+}
 
 // Close gives the connection back. Run must have ended.
 func (s *Sink) Close() error { return s.conn.Close() }

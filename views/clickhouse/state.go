@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -75,7 +76,7 @@ func (s *state) set(what string, err error) {
 	if err != nil {
 		attributes = append(attributes, "error", text)
 	}
-	s.log.Log(nil, level, "analytics", attributes...) //nolint:staticcheck // no context: nothing to take from it
+	s.log.Log(context.Background(), level, "analytics", attributes...)
 }
 
 func (s *state) behind(n int64) {

@@ -42,7 +42,7 @@ func (w *writer) run(ctx context.Context, batches <-chan *batch) error {
 
 // finish notes what is inserted as done.
 func (w *writer) finish(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second) // a stop must not wait for it: what is not noted is repeated
 	defer cancel()
 	if err := note(ctx, w.sink.conn, w.open, nil); err != nil {
 		return err
@@ -55,9 +55,6 @@ func (w *writer) finish(ctx context.Context) error {
 func (w *writer) write(ctx context.Context, b *batch) error {
 	s, started := w.sink, time.Now()
 	defer s.state.writing()()
-	if err := s.lead.check(ctx); err != nil {
-		return err
-	}
 	s.seq++
 	var intents, nothing []intent
 	for _, t := range tables {
@@ -66,7 +63,7 @@ func (w *writer) write(ctx context.Context, b *batch) error {
 		case b.rows(t) == 0:
 			nothing = append(nothing, i)
 		default:
-			i.token = token(s.seq, t)
+			i.token = token(s.lead.holder, s.seq, t)
 			intents = append(intents, i)
 		}
 	}
@@ -74,6 +71,10 @@ func (w *writer) write(ctx context.Context, b *batch) error {
 		return err
 	}
 	w.open = nil
+	// After the intents: who takes the lead reads the intents after that, so one of the two sees the other.
+	if err := s.lead.check(ctx); err != nil {
+		return err
+	}
 	var g errgroup.Group
 	g.SetLimit(insertsAtOnce)
 	for _, i := range intents {
