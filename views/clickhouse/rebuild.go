@@ -23,6 +23,9 @@ func (r Rebuild) whole() bool { return r.From.IsZero() && r.To.IsZero() }
 
 // check answers the tables that are meant.
 func (r Rebuild) check() (list []*table, err error) {
+	if !r.whole() && (r.From.IsZero() || r.To.IsZero()) {
+		return nil, fmt.Errorf("--from and --to: want both, or neither for everything")
+	}
 	if !r.whole() && !r.From.Before(r.To) {
 		return nil, fmt.Errorf("--from %s, --to %s: want a time before another", r.From.Format(time.RFC3339), r.To.Format(time.RFC3339))
 	}
