@@ -27,7 +27,9 @@ func (w *writer) run(ctx context.Context, batches <-chan *batch) error {
 		case b, ok := <-batches:
 			idle.Stop()
 			if !ok {
-				return w.finish(context.WithoutCancel(ctx))
+				last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second) // a stop must not wait for it: what is not noted is repeated
+				defer cancel()
+				return w.finish(last)
 			}
 			if err := w.write(ctx, b); err != nil {
 				return err
@@ -42,8 +44,6 @@ func (w *writer) run(ctx context.Context, batches <-chan *batch) error {
 
 // finish notes what is inserted as done.
 func (w *writer) finish(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second) // a stop must not wait for it: what is not noted is repeated
-	defer cancel()
 	if err := note(ctx, w.sink.conn, w.open, nil); err != nil {
 		return err
 	}
