@@ -56,7 +56,8 @@ func TestTheHTTPDescriptionHoldsUnderAttack(t *testing.T) {
 	schemathesis, log := tool(t, "schemathesis"), logFile(t)
 	p := up(t, log, t.TempDir())
 	stock(t, p.HTTP, "tea", 1000)
-	cmd := exec.Command(schemathesis, "run", p.HTTP+"/openapi.json", "--no-color", "--max-examples", "8", "--workers", "2", "--seed", "7", "--request-timeout", "20",
+	// One worker: two that parse Python at a time can raise "AST constructor recursion depth mismatch" before Python 3.11.8 (python/cpython#106905).
+	cmd := exec.Command(schemathesis, "run", p.HTTP+"/openapi.json", "--no-color", "--max-examples", "8", "--workers", "1", "--seed", "7", "--request-timeout", "20",
 		"--generation-database", "none", "--exclude-path-regex", "/events$", // an event stream does not end
 		"--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance")
 	cmd.Dir = t.TempDir()
