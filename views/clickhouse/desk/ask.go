@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"regexp"
 	"strings"
@@ -203,7 +204,7 @@ const (
 	Away                // it does not answer, or lacks the tables
 	TooLong             // more time than Limits.Time
 	TooLarge            // more memory or rows than the limits
-	Gone                // who asked has ended the context
+	Gone                // who asked has ended the context, or takes no more of the answer
 )
 
 // Refusal sorts an error of Ask or of an Answer.
@@ -228,7 +229,7 @@ func Refusal(err error) Why {
 		return TooLarge
 	case errors.Is(err, errAway):
 		return Away
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, io.ErrClosedPipe):
 		return Gone
 	case clickhouse.Unavailable(err):
 		return Away

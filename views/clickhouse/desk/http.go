@@ -179,6 +179,7 @@ type work struct {
 	*io.PipeReader
 	form   format
 	name   string
+	until  time.Time         // when its client has to have taken it
 	failed func(error) error // the problem of an error
 }
 
@@ -199,7 +200,7 @@ func (d *Desk) run(report reports.Report, form format, plot Plot, params map[str
 		d.rows.WithLabelValues(report.Name).Add(float64(rows))
 		in.CloseWithError(err) // nil is the end
 	}()
-	return work{out, form, report.Name, func(err error) error { return d.problem(report.Name, err) }}
+	return work{out, form, report.Name, time.Now().Add(queueTime + d.cfg.Limits.Time + time.Second), func(err error) error { return d.problem(report.Name, err) }}
 }
 
 // conn is the ClickHouse to ask.
@@ -266,6 +267,10 @@ func (d *Desk) send(c *fiber.Ctx, w work) error {
 	if err != nil {
 		return c.Send(head.Bytes())
 	}
+	// A client that stops reading would hold the report's place for ever: its statement ends at a limit, but not the write that waits for the client. The limit
+	// is the connection's, so the connection takes no other request.
+	_ = c.Context().Conn().SetWriteDeadline(w.until) // it fails on a closed connection only
+	c.Context().SetConnectionClose()
 	c.Context().SetBodyStream(struct {
 		io.Reader
 		io.Closer
