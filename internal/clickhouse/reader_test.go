@@ -130,6 +130,61 @@ func TestAReaderOnlyReads(t *testing.T) {
 	}
 }
 
+// Ways to ask whether there is a file at PATH.
+var asksForFiles = []string{
+	"EXISTS default.`PATH`", "EXISTS TABLE default.`PATH`", "EXISTS VIEW default.`PATH`", "EXISTS DICTIONARY default.`PATH`", "EXISTS TEMPORARY TABLE `PATH`", "EXISTS `PATH`", "EXISTS DATABASE `PATH`", "EXISTS TABLE system.`PATH`",
+	"DESCRIBE default.`PATH`", "DESC TABLE default.`PATH`", "DESCRIBE `PATH`", "DESCRIBE (SELECT * FROM default.`PATH`)", "SHOW CREATE default.`PATH`", "SHOW CREATE TABLE default.`PATH`", "SHOW CREATE VIEW default.`PATH`", "SHOW CREATE DATABASE `PATH`",
+	"SHOW TABLES FROM default LIKE '%aa.csv'", "SHOW TABLES FROM `PATH`", "SHOW FULL TABLES FROM default", "SHOW COLUMNS FROM `PATH` FROM default", "SHOW INDEX FROM `PATH` FROM default", "SHOW DICTIONARIES FROM default", "USE `PATH`",
+	"SELECT * FROM default.`PATH`", "SELECT * FROM `PATH`", "SELECT * FROM 'PATH'", "SELECT 1 FROM default.`PATH` LIMIT 0", "SELECT 1 IN (SELECT 1 FROM default.`PATH`)", "SELECT 1 IN default.`PATH`", "WITH x AS (SELECT * FROM default.`PATH`) SELECT count() FROM x",
+	"EXPLAIN SELECT * FROM default.`PATH`", "EXPLAIN QUERY TREE SELECT * FROM default.`PATH`", "EXPLAIN ESTIMATE SELECT * FROM default.`PATH`", "EXPLAIN SYNTAX SELECT * FROM default.`PATH`",
+	"SELECT hasColumnInTable('default', 'PATH', 'a')", "SELECT joinGet('default.PATH', 'a', 1)", "SELECT dictGet('PATH', 'a', 1)", "SELECT dictGet('default.PATH', 'a', 1)", "SELECT filesystemAvailable('PATH')", "SELECT catboostEvaluate('PATH', 1)",
+	"SELECT * FROM merge('default', 'PATH')", "SELECT * FROM merge('default', '.*')", "SELECT * FROM loop(default, `PATH`)", "SELECT * FROM dictionary('PATH')", "SELECT * FROM mergeTreeIndex('default', 'PATH')", "SELECT * FROM sqlite('PATH', 'a')",
+	"SELECT * FROM file('PATH')", "DESCRIBE file('PATH')", "SELECT file('PATH')", "SELECT * FROM fileCluster('x', 'PATH')", "SELECT * FROM filesystem('PATH')", "SELECT * FROM icebergLocal('PATH')", "SELECT * FROM deltaLakeLocal('PATH')", "SELECT * FROM executable('PATH', TSV, 'a String')",
+	"SELECT count() FROM information_schema.tables WHERE table_schema = 'default' AND table_name = 'PATH'", "SELECT count() FROM information_schema.columns WHERE table_schema = 'default' AND table_name = 'PATH'", "SELECT count() FROM INFORMATION_SCHEMA.TABLES WHERE table_name = 'PATH'",
+	"SELECT count() FROM system.tables WHERE database = 'default' AND name = 'PATH'", "SELECT count() FROM system.columns WHERE database = 'default' AND table = 'PATH'", "SELECT count() FROM system.schema_inference_cache WHERE source = 'PATH'",
+	"SELECT count() FROM system.disks WHERE startsWith('PATH', path)", "SELECT count() FROM system.parts WHERE startsWith(path, 'PATH')", "SELECT count() FROM system.detached_parts WHERE path = 'PATH'", "SELECT count() FROM system.remote_data_paths WHERE local_path = 'PATH'",
+}
+
+// A reader is told the same of a file that is there and of one that is not.
+func TestAReaderCannotAskWhichFilesThereAre(t *testing.T) {
+	dir := t.TempDir()
+	there, absent := filepath.Join(dir, "aa.csv"), filepath.Join(dir, "bb.csv")
+	if err := os.WriteFile(there, []byte("a\n1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e := clickhousetest.Start(t)
+	for _, statement := range asksForFiles {
+		for _, database := range []string{"", "database=default"} {
+			ask := func(path string) string {
+				status, answer := post(t, e, "reader", database, strings.ReplaceAll(statement, "PATH", path))
+				return fmt.Sprint(status, " ", strings.ReplaceAll(answer, path, "PATH"))
+			}
+			if yes, no := ask(there), ask(absent); yes != no {
+				t.Errorf("%s %s: of a file %s, and without it %s", database, statement, yes, no)
+			}
+		}
+	}
+	if _, answer := post(t, e, "reader", "", "SELECT * FROM system.models"); !strings.HasPrefix(answer, "Code: 60.") {
+		t.Errorf("system.models: %s", answer)
+	}
+}
+
+// The database default is an ordinary one, and stays what it was.
+func TestTheDatabaseDefaultKeepsItsTables(t *testing.T) {
+	dir := t.TempDir()
+	for n := range 3 {
+		e := clickhousetest.StartAt(t, dir)
+		post(t, e, "default", "", "CREATE TABLE IF NOT EXISTS default.kept (n UInt8) ENGINE = MergeTree ORDER BY n")
+		post(t, e, "default", "", "INSERT INTO default.kept VALUES (1)")
+		if _, got := post(t, e, "reader", "database=default", "SELECT sum(n), currentDatabase() FROM kept"); got != fmt.Sprint(n+1, "\tdefault") {
+			t.Errorf("start %d: %s", n, got)
+		}
+		if err := e.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestWhatAReaderMay(t *testing.T) {
 	e := clickhousetest.Start(t)
 	post(t, e, "default", "", "CREATE TABLE kept (n UInt8, profile String) ENGINE = MergeTree ORDER BY n")

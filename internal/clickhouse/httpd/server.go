@@ -44,8 +44,10 @@ func Open(c Config) (*Server, error) {
 	if s.pool, err = openPool(e); err != nil {
 		return nil, err
 	}
-	// The engine's own database default is an overlay that takes files of the working directory for tables: it is kept out of.
 	if err := s.pool.killer.Exec("CREATE DATABASE IF NOT EXISTS `" + c.Database + "`"); err != nil {
+		return nil, err
+	}
+	if err := closeWays(s.pool.killer); err != nil {
 		return nil, err
 	}
 	r, err := s.pool.killer.Query("SELECT displayName(), version(), timezone()", "TabSeparatedRaw", nil)
