@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -30,6 +29,7 @@ type Config struct {
 	Args       []string // what makes that binary call Serve, such as a hidden command
 	Memory     int64    // bytes that the engine may use altogether; 0: 2 GiB
 	Database   string   // made at the start, and that of requests that name none; empty: oms
+	Again      bool     // a start has failed before: what the child says of its failure is known, and goes to the log for debugging
 	Log        *slog.Logger
 }
 
@@ -50,6 +50,8 @@ type Engine struct {
 	up       atomic.Bool
 	pid      atomic.Int64
 	restarts atomic.Int64
+	known    atomic.Bool            // the log has why there is no child; it is not said at each try
+	why      atomic.Pointer[string] // there is no child, for clients
 
 	stop      chan struct{} // closed by Close
 	ended     chan struct{} // closed when the child has gone for good
@@ -65,6 +67,7 @@ func Start(ctx context.Context, c Config) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{conf: c, password: newPassword(), stop: make(chan struct{}), ended: make(chan struct{})}
+	e.known.Store(c.Again)
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("clickhouse: %w", err)
 	}
@@ -183,14 +186,17 @@ func (e *Engine) supervise(first chan<- error) {
 		c, err := e.spawn()
 		if err == nil {
 			e.pid.Store(int64(c.pid()))
+			settled := func() bool { return false }
 			ready, err = e.accompany(c, func() {
 				home()
 				served = time.Now()
 				e.up.Store(true)
+				settled = e.welcome()
 				if first != nil {
 					first <- nil
 				}
 			})
+			settled()
 			e.up.Store(false)
 			e.pid.Store(0)
 		}
@@ -213,14 +219,38 @@ func (e *Engine) supervise(first chan<- error) {
 		if ready && time.Since(served) > steady {
 			failures = 0
 		}
+		why := err.Error()
+		e.why.Store(&why)
 		wait := rand.N(min(maxBackoff, minBackoff<<min(failures, 10)))
-		e.conf.Log.Warn("clickhouse: the engine ended and is started again", "error", err, "after", time.Since(began).Round(time.Millisecond), "wait", wait.Round(time.Millisecond))
+		e.say(slog.LevelWarn, "clickhouse: the engine ended and is started again", "error", err, "after", time.Since(began).Round(time.Millisecond), "wait", wait.Round(time.Millisecond))
+		e.known.Store(failures > 0) // the first of a series may say that it crashed, and the second why it does not come back
 		select {
 		case <-e.stop:
 			return
 		case <-time.After(wait):
 		}
 	}
+}
+
+// welcome says that a child serves. After a series of failures that is said when it goes on serving; the function that it returns keeps it from being said.
+func (e *Engine) welcome() (stop func() bool) {
+	say := func() { e.say(slog.LevelInfo, "clickhouse: the engine is ready", "address", e.Addr(), "pid", e.PID()) }
+	if !e.known.Load() {
+		say()
+		return func() bool { return false }
+	}
+	return time.AfterFunc(steady, func() {
+		e.known.Store(false)
+		say()
+	}).Stop
+}
+
+// say logs; what is known already goes to the log for debugging.
+func (e *Engine) say(level slog.Level, message string, attributes ...any) {
+	if e.known.Load() {
+		level = slog.LevelDebug
+	}
+	e.conf.Log.Log(context.Background(), level, message, attributes...)
 }
 
 // patience is how long clients wait at the door for a new child before they are told that there is none.
@@ -233,7 +263,7 @@ func (e *Engine) doorman() (home func()) {
 		w.Header().Set("Connection", "close")
 		w.Header().Set("X-ClickHouse-Exception-Code", "236")
 		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = io.WriteString(w, "Code: 236. DB::Exception: The engine is being started again. (ABORTED)\n")
+		_, _ = fmt.Fprintf(w, "Code: 236. DB::Exception: The engine is being started again: %s. (ABORTED)\n", *e.why.Load())
 	})}
 	timer := time.AfterFunc(patience, func() {
 		_ = e.listener.SetDeadline(time.Time{}) // the last doorman left with one

@@ -2,7 +2,6 @@ package clickhouse
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -57,14 +56,14 @@ func (e *Engine) spawn() (*child, error) {
 			if line == readyLine {
 				close(c.ready)
 			} else {
-				e.conf.Log.Info("clickhouse: the engine says", "line", line)
+				e.say(slog.LevelInfo, "clickhouse: the engine says", "line", line)
 			}
 		})
 	})
 	reading.Go(func() {
 		lines(stderr, func(line string) {
 			c.last.add(line)
-			relay(e.conf.Log, line)
+			e.relay(line)
 		})
 	})
 	go func() {
@@ -95,7 +94,6 @@ func (e *Engine) accompany(c *child, serves func()) (ready bool, err error) {
 	case <-c.ready:
 		ready = true
 		serves()
-		e.conf.Log.Info("clickhouse: the engine is ready", "address", e.Addr(), "pid", c.pid())
 	case <-c.gone:
 		return ready, c.failure()
 	case <-e.stop:
@@ -147,11 +145,11 @@ func lines(r io.Reader, each func(string)) {
 }
 
 // relay writes a line of the child's log, or words of the engine itself, to the parent's log.
-func relay(log *slog.Logger, line string) {
+func (e *Engine) relay(line string) {
 	var record map[string]any
 	level := slog.LevelWarn
 	if json.Unmarshal([]byte(line), &record) != nil {
-		log.Warn("clickhouse: the engine says", "line", line)
+		e.say(slog.LevelWarn, "clickhouse: the engine says", "line", line)
 		return
 	}
 	if text, ok := record["level"].(string); ok {
@@ -164,7 +162,7 @@ func relay(log *slog.Logger, line string) {
 			rest = append(rest, k, v)
 		}
 	}
-	log.Log(context.Background(), level, message, rest...)
+	e.say(level, message, rest...)
 }
 
 // lastLines keeps what a child wrote last, for the error of its end.
