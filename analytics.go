@@ -5,11 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"oms/internal/clickhouse"
 	sink "oms/views/clickhouse"
@@ -21,7 +24,8 @@ const engineCommand = "clickhouse-engine"
 
 // analytics is what role analytics runs: the engine when it is ours, and the sink. Orders never wait for any of it.
 type analytics struct {
-	off     string // why there is none; empty: there is
+	off     string                      // why there is none; empty: there is
+	before  atomic.Pointer[sink.Status] // what holds until there is a sink
 	running atomic.Pointer[sink.Sink]
 	readers atomic.Pointer[clickhouse.Conn] // connections that can only read, where ClickHouse is ours
 }
@@ -34,7 +38,42 @@ func (a *analytics) conn() (clickhouse.Conn, error) {
 	if c := a.readers.Load(); c != nil {
 		return *c, nil
 	}
+	if now := a.before.Load(); now.Error != "" {
+		return nil, errors.New(now.Error)
+	}
 	return nil, errors.New("ClickHouse is starting")
+}
+
+// status is what the role does: the sink's word, once there is one.
+func (a *analytics) status() sink.Status {
+	if s := a.running.Load(); s != nil {
+		return s.Status()
+	}
+	return *a.before.Load()
+}
+
+// failed notes that the engine did not start, and says whether that is news: one line is enough for all tries.
+func (a *analytics) failed(err error) (news bool) {
+	now := *a.before.Load()
+	if news = now.State != sink.Waiting; news {
+		now.State, now.Since = sink.Waiting, time.Now()
+	}
+	now.Error = err.Error()
+	a.before.Store(&now)
+	return news
+}
+
+// states are the sink's metric of its state while there is no sink yet.
+func (a *analytics) states() (all []prometheus.Collector) {
+	for _, name := range []string{sink.Starting, sink.Waiting} {
+		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "oms_analytics_state", Help: "1 for what the sink does.", ConstLabels: prometheus.Labels{"state": name}}, func() float64 {
+			if a.status().State == name {
+				return 1
+			}
+			return 0
+		}))
+	}
+	return all
 }
 
 // behind is how many offsets the tables lack, where that is known.
@@ -67,6 +106,7 @@ func (a *app) openAnalytics() error {
 		return nil
 	}
 	a.analytics = &analytics{}
+	a.analytics.before.Store(&sink.Status{State: sink.Starting, Since: time.Now(), Behind: -1})
 	if url := a.conf.ClickHouse.URL; url != "" {
 		conn, err := clickhouse.Open(url) // reaches for nothing: it reads the address
 		if err != nil {
@@ -94,22 +134,14 @@ func (r *run) library(conf Config) (string, error) {
 func (a *app) runAnalytics(ctx context.Context) error {
 	url := a.conf.ClickHouse.URL
 	own, reading := url == "", url
-	for url == "" {
-		engine, err := a.startEngine(ctx, a.conf, a.id)
-		if err == nil {
-			defer engine.Close()
-			url, reading = engine.URL(), engine.ReaderURL()
-			fmt.Fprintf(a.out, "analytics clickhouse=%s reports=%s/reports\n", reading, a.httpURL())
-			break
-		}
-		if ctx.Err() == nil {
-			a.log.Error("analytics: the embedded ClickHouse does not start; it is tried again", "error", err)
-		}
-		select {
-		case <-ctx.Done():
+	if own {
+		engine := a.untilEngine(ctx)
+		if engine == nil {
 			return nil
-		case <-time.After(10 * time.Second):
 		}
+		defer engine.Close()
+		url, reading = engine.URL(), engine.ReaderURL()
+		fmt.Fprintf(a.out, "analytics clickhouse=%s reports=%s/reports\n", reading, a.httpURL())
 	}
 	readers, err := clickhouse.Open(reading)
 	if err != nil {
@@ -127,18 +159,60 @@ func (a *app) runAnalytics(ctx context.Context) error {
 	return s.Run(ctx)
 }
 
+// untilEngine starts the embedded ClickHouse, trying again until it starts; nil: the context has ended.
+func (a *app) untilEngine(ctx context.Context) *clickhouse.Engine {
+	states := a.analytics.states()
+	a.metrics.MustRegister(states...)
+	defer func() {
+		for _, s := range states {
+			a.metrics.Unregister(s) // the sink has its own
+		}
+	}()
+	for wait := 500 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
+		conf, err := a.engine(a.conf, a.id)
+		if err == nil {
+			var engine *clickhouse.Engine
+			conf.Again = a.analytics.status().State == sink.Waiting
+			if engine, err = clickhouse.Start(ctx, conf); err == nil {
+				return engine
+			}
+		}
+		if ctx.Err() == nil {
+			level := slog.LevelDebug
+			if a.analytics.failed(err) {
+				level = slog.LevelWarn
+			}
+			a.log.Log(ctx, level, "analytics", "state", sink.Waiting, "before", sink.Starting, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+	}
+}
+
 // startEngine starts the embedded ClickHouse on the directory of the cluster.
 func (r *run) startEngine(ctx context.Context, conf Config, cluster string) (*clickhouse.Engine, error) {
-	library, err := r.library(conf)
+	c, err := r.engine(conf, cluster)
 	if err != nil {
 		return nil, err
+	}
+	return clickhouse.Start(ctx, c)
+}
+
+// engine is how the embedded ClickHouse of the cluster is started.
+func (r *run) engine(conf Config, cluster string) (c clickhouse.Config, err error) {
+	library, err := r.library(conf)
+	if err != nil {
+		return c, err
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return c, err
 	}
-	return clickhouse.Start(ctx, clickhouse.Config{Library: library, Dir: filepath.Join(conf.Data, "clickhouse", cluster), Listen: conf.ClickHouse.Listen, Executable: self, Args: []string{engineCommand},
-		Memory: conf.ClickHouse.Memory, Log: r.log})
+	return clickhouse.Config{Library: library, Dir: filepath.Join(conf.Data, "clickhouse", cluster), Listen: conf.ClickHouse.Listen, Executable: self, Args: []string{engineCommand},
+		Memory: conf.ClickHouse.Memory, Log: r.log}, nil
 }
 
 // details are what /readyz tells besides.
@@ -149,10 +223,7 @@ func (a *app) details() map[string]any {
 	case a.analytics.off != "":
 		return map[string]any{"analytics": map[string]string{"state": "off", "error": a.analytics.off}}
 	}
-	if s := a.analytics.running.Load(); s != nil {
-		return map[string]any{"analytics": s.Status()}
-	}
-	return map[string]any{"analytics": map[string]string{"state": sink.Starting}}
+	return map[string]any{"analytics": a.analytics.status()}
 }
 
 // EngineCmd is the child process of the embedded ClickHouse.
