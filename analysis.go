@@ -76,7 +76,7 @@ func (f databaseFlags) settings(r *run, more map[string]any) (Config, error) {
 
 // AnalyticsCmd shows that ClickHouse is true, and mends it.
 type AnalyticsCmd struct {
-	Verify  VerifyCmd  `cmd:"" help:"Compare ClickHouse with the topics, per partition and hour; exit status 1 on a difference."`
+	Verify  VerifyCmd  `cmd:"" help:"Compare ClickHouse with the topics, per partition and hour; exit status 1 on a difference, or when something is missing and no process fills the tables."`
 	Rebuild RebuildCmd `cmd:"" help:"Fill a range of time, or everything, again from the topics, while the sink runs."`
 }
 
@@ -134,33 +134,28 @@ func (c VerifyCmd) Run(r *run) error {
 		return err
 	}
 	defer closer()
-	verdicts, err := s.Verify(r.ctx, progress)
+	report, err := s.Verify(r.ctx, progress)
 	if err != nil {
 		return fmt.Errorf("verify: %w", err)
 	}
-	different := 0
-	for _, v := range verdicts {
-		different += v.Different
-	}
 	if c.Output == "json" {
-		if err := json.NewEncoder(r.out).Encode(verdicts); err != nil {
+		if err := json.NewEncoder(r.out).Encode(report); err != nil {
 			return err
 		}
 	} else {
-		printVerdicts(r, verdicts)
+		printReport(r, report)
 	}
-	if different > 0 {
+	if !report.Equal() {
 		return exitStatus(1)
 	}
 	return nil
 }
 
-func printVerdicts(r *run, verdicts []sink.Verdict) {
-	equal := true
-	for _, v := range verdicts {
+func printReport(r *run, report sink.Report) {
+	for _, v := range report.Tables {
 		word := "equal"
 		if v.Different > 0 {
-			word, equal = "DIFFERENT", false
+			word = "DIFFERENT"
 		}
 		var sums []string
 		for _, s := range v.Sums {
@@ -174,8 +169,16 @@ func printVerdicts(r *run, verdicts []sink.Verdict) {
 		if v.First != "" {
 			fmt.Fprintln(r.out, "  ", v.First)
 		}
+		if v.Beyond > 0 {
+			fmt.Fprintf(r.out, "   %d rows beyond where the table stands, and no process fills it\n", v.Beyond)
+		}
 	}
-	if equal {
+	switch behind := report.Behind(); {
+	case behind > 0 && report.Filler == "":
+		fmt.Fprintf(r.out, "up to %d offsets of the topics are in no table yet, and no process fills the tables: start one with the role analytics\n", behind)
+	case report.Equal() && behind > 0:
+		fmt.Fprintf(r.out, "ClickHouse equals the topics up to where its tables stand; %s is about to bring the last %d offsets\n", report.Filler, behind)
+	case report.Equal():
 		fmt.Fprintln(r.out, "ClickHouse equals the topics")
 	}
 }

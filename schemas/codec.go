@@ -123,6 +123,16 @@ func Append(dst []byte, m Message) ([]byte, error) {
 // Encode writes the message in its frame.
 func Encode(m Message) ([]byte, error) { return Append(make([]byte, 0, 256), m) }
 
+// KindIn is the kind that the frame names, without a look at the message in it; KindMalformed when it names no released schema.
+func KindIn(b []byte) Kind {
+	if len(b) >= FrameBytes && b[0] == 0 {
+		if r := byID[binary.BigEndian.Uint32(b[1:])]; r != nil {
+			return r.Kind
+		}
+	}
+	return KindMalformed
+}
+
 // Decode reads a framed message, written with any released version of its schema. It never fails: bytes that are no message become a *Malformed.
 // The answer shares no memory with b.
 func Decode(b []byte) Message {

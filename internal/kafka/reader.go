@@ -105,14 +105,28 @@ func (r *Reader) Ends(ctx context.Context) (Offsets, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kafka: where the topics end: %w", err)
 	}
-	for topic, parts := range ends {
+	return r.own(ends), nil
+}
+
+// Starts asks where each partition that it reads starts now: what is before has been removed.
+func (r *Reader) Starts(ctx context.Context) (Offsets, error) {
+	starts, err := flat(r.adm.ListStartOffsets(ctx, r.topics...))
+	if err != nil {
+		return nil, fmt.Errorf("kafka: where the topics start: %w", err)
+	}
+	return r.own(starts), nil
+}
+
+// own leaves out the partitions that it does not read.
+func (r *Reader) own(all Offsets) Offsets {
+	for topic, parts := range all {
 		for p := range parts {
 			if _, ok := r.next[topic][p]; !ok {
 				delete(parts, p)
 			}
 		}
 	}
-	return ends, nil
+	return all
 }
 
 // Next is where the next record of each partition may lie: all before it were delivered, aborted or removed. A copy.
@@ -169,6 +183,27 @@ func (r *Reader) ToEnd(ctx context.Context, take func(*kgo.Record) error) error 
 	if err != nil {
 		return err
 	}
+	return r.until(ctx, ends, take)
+}
+
+// To polls until everything before the ends has been handed to take, or everything that is committed now where a log ends before that. The ends are of partitions
+// that it reads.
+func (r *Reader) To(ctx context.Context, ends Offsets, take func(*kgo.Record) error) error {
+	have, err := r.Ends(ctx)
+	if err != nil {
+		return err
+	}
+	to := Offsets{}
+	for topic, parts := range ends {
+		to[topic] = map[int32]int64{}
+		for p, at := range parts {
+			to[topic][p] = min(at, have[topic][p])
+		}
+	}
+	return r.until(ctx, to, take)
+}
+
+func (r *Reader) until(ctx context.Context, ends Offsets, take func(*kgo.Record) error) error {
 	for !r.Reached(ends) {
 		if err := r.Poll(ctx, take); err != nil {
 			return err

@@ -196,7 +196,7 @@ type verdict struct {
 	Table      string
 	Rows       uint64
 	Different  int
-	First      string
+	First      string `json:"first_difference"`
 	Duplicates uint64
 }
 
@@ -207,10 +207,11 @@ func verify(t *testing.T, args ...string) (all []verdict, status int) {
 	cmd := exec.Command(binary, append([]string{"analytics", "verify", "-o", "json"}, args...)...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	_ = cmd.Run()
-	if err := json.Unmarshal(out.Bytes(), &all); err != nil || len(all) != len(filledFrom) {
+	var report struct{ Tables []verdict }
+	if err := json.Unmarshal(out.Bytes(), &report); err != nil || len(report.Tables) != len(filledFrom) {
 		t.Fatalf("verify ended with %v and said %s%s", cmd.ProcessState, out.String(), errs.String())
 	}
-	return all, cmd.ProcessState.ExitCode()
+	return report.Tables, cmd.ProcessState.ExitCode()
 }
 
 // equal demands that verify finds no difference, and that no row stands twice.

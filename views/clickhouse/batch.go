@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"oms/internal/kafka"
+	"oms/schemas"
 	"oms/topics"
 )
 
@@ -22,6 +23,7 @@ type batch struct {
 	blocks  map[*table]*block
 	spans   map[*table][]span
 	now     map[string]*kgo.Record // the newest row of each order: what it replaces within a batch was nobody's to see
+	held    int                    // bytes of those
 	oldest  time.Time              // of the records' timestamps
 	newest  time.Time
 	since   time.Time // when its first record was taken
@@ -35,7 +37,7 @@ func newBatch() *batch {
 
 // full tells whether the batch should go out now rather than grow.
 func (b *batch) full() bool {
-	rows, bytes := len(b.now), 200*len(b.now)
+	rows, bytes := len(b.now), b.held
 	for _, bl := range b.blocks {
 		rows, bytes = rows+bl.rows, bytes+bl.bytes
 	}
@@ -63,7 +65,7 @@ func (b *batch) take(rec *kgo.Record, lacks func(*table) bool) {
 	if rec.Timestamp.After(b.newest) {
 		b.newest = rec.Timestamp
 	}
-	if rec.Topic == topics.OrdersTable.Name && rec.Value != nil {
+	if rec.Topic == topics.OrdersTable.Name && schemas.KindIn(rec.Value) == schemas.KindOrderRow { // another one is no newer state: it replaces nothing
 		b.hold(rec)
 		return
 	}
@@ -76,7 +78,9 @@ func (b *batch) hold(rec *kgo.Record) {
 	if have == nil {
 		have = &kgo.Record{Topic: rec.Topic, Partition: rec.Partition, Key: slices.Clone(rec.Key)}
 		b.now[string(rec.Key)] = have
+		b.held += 200 // what a record takes beside its value
 	}
+	b.held += len(rec.Value) - len(have.Value)
 	have.Offset, have.Timestamp, have.Value = rec.Offset, rec.Timestamp, append(have.Value[:0], rec.Value...)
 }
 

@@ -134,3 +134,17 @@ func names(columns []column) string {
 	}
 	return strings.Join(all, ", ")
 }
+
+// copy row i of another block of the same table.
+func (b *block) copy(from *block, i int) {
+	for c := range b.columns {
+		if b.columns[c].kind == text {
+			b.texts[c] = append(b.texts[c], from.texts[c][i])
+			b.bytes += len(from.texts[c][i]) + 16
+		} else {
+			b.numbers[c] = append(b.numbers[c], from.numbers[c][i])
+			b.bytes += 8
+		}
+	}
+	b.rows++
+}

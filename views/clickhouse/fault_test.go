@@ -233,12 +233,12 @@ func TestVerifyIsNotFooledByOrdersThatMoveMeanwhile(t *testing.T) {
 		move()
 		return none
 	})
-	verdicts, err := r.sink("tool").Verify(context.Background(), func(string) {})
+	report, err := r.sink("tool").Verify(context.Background(), func(string) {})
 	r.line.breaks(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range verdicts {
+	for _, v := range report.Tables {
 		if v.Different > 0 || v.Duplicates > 0 {
 			t.Errorf("%+v", v)
 		}

@@ -19,42 +19,65 @@ const (
 // errFenced: another process has taken the lead.
 var errFenced = errors.New("another process fills the tables")
 
-// lead is the right to fill the tables.
+// What a lead is taken for.
+const (
+	filling  = "held"     // to insert
+	swapping = "swapping" // to put other tables in the place of these: nobody may insert meanwhile
+	released = "released" // for nothing any more
+)
+
+// lead is the right to change the tables.
 type lead struct {
 	conn    driver.Conn
-	holder  string // this process
+	id      string // of this process; random
+	holder  string // its name for people, with the id
 	cluster string
 	epoch   uint64 // ours; 0: none yet
+	use     string // of ours: filling or swapping
 }
 
 // standing is who leads.
 type standing struct {
 	epoch   uint64 // 0: nobody ever
 	holder  string
-	free    bool // released, or without a sign of life for too long
+	use     string
+	lapsed  bool // without a sign of life for too long
 	cluster string
 }
 
-func (l *lead) current(ctx context.Context) (s standing, err error) {
-	rows, err := l.conn.Query(ctx, `SELECT epoch, holder, state = 'released' OR at < now64(3) - toIntervalMillisecond(`+fmt.Sprint(leadLapse.Milliseconds())+`), cluster
-		FROM sink_leads FINAL ORDER BY epoch DESC, holder DESC LIMIT 1`)
+// free tells whether anyone may take the lead.
+func (s standing) free() bool { return s.epoch == 0 || s.use == released || s.lapsed }
+
+func (l *lead) current(ctx context.Context) (standing, error) {
+	all, err := l.standings(ctx, `ORDER BY epoch DESC, holder DESC LIMIT 1`)
+	if err != nil || len(all) == 0 {
+		return standing{}, err
+	}
+	return all[0], nil
+}
+
+func (l *lead) standings(ctx context.Context, which string, with ...any) (all []standing, err error) {
+	rows, err := l.conn.Query(ctx, `SELECT epoch, holder, toString(state), at < now64(3) - toIntervalMillisecond(`+fmt.Sprint(leadLapse.Milliseconds())+`), cluster
+		FROM sink_leads FINAL `+which, with...)
 	if err != nil {
-		return s, err
+		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var free uint8
-		if err := rows.Scan(&s.epoch, &s.holder, &free, &s.cluster); err != nil {
-			return s, err
+		var s standing
+		var lapsed uint8
+		if err := rows.Scan(&s.epoch, &s.holder, &s.use, &lapsed, &s.cluster); err != nil {
+			return nil, err
 		}
-		s.free = free != 0
+		s.lapsed = lapsed != 0
+		all = append(all, s)
 	}
-	return s, rows.Err()
+	return all, rows.Err()
 }
 
-// acquire takes the lead: at once for a process that never had it, since it was started last; one that has lost it waits until the other is gone. It answers
-// errFenced when the lead is another's.
-func (l *lead) acquire(ctx context.Context) error {
+// acquire takes the lead: at once for a process that never had it, since it was started last, unless tables are being swapped; one that has lost it waits until the
+// other is gone. It answers errFenced when the lead is another's.
+func (l *lead) acquire(ctx context.Context, use string) error {
 	now, err := l.current(ctx)
 	if err != nil {
 		return err
@@ -63,20 +86,47 @@ func (l *lead) acquire(ctx context.Context) error {
 		return fmt.Errorf("the tables hold the facts of Kafka cluster %s, and this is cluster %s: give each a database of its own (clickhouse.url)", now.cluster, l.cluster)
 	}
 	switch {
-	case l.epoch > 0 && now.epoch == l.epoch && now.holder == l.holder:
-		return nil
-	case l.epoch > 0 && now.epoch > 0 && !now.free:
+	case l.epoch > 0 && now.epoch == l.epoch && now.holder == l.holder && l.use == use:
+		return l.alone(ctx)
+	case !now.free() && (l.epoch > 0 || now.use == swapping):
 		return fmt.Errorf("%w: %s", errFenced, now.holder)
 	}
 	var used uint64 // by inserts: it outlives a sink_leads that was dropped
 	if err := l.conn.QueryRow(ctx, `SELECT bitShiftRight(max(seq), 32) FROM sink_offsets`).Scan(&used); err != nil {
 		return err
 	}
-	l.epoch = max(now.epoch, used) + 1
-	if err := l.say(ctx, "held"); err != nil {
+	l.epoch, l.use = max(now.epoch, used)+1, use
+	if err := l.say(ctx, use); err != nil {
 		return err
 	}
-	return l.check(ctx) // two that started together took the same epoch: the one with the greater name has it
+	if err := l.check(ctx); err != nil { // two that started together took the same epoch: the one with the greater name has it
+		return err
+	}
+	return l.alone(ctx)
+}
+
+// alone makes sure that no other process swaps tables: one may have looked whether the lead is still its own just before we took it. While it shows signs of life it is
+// waited for; after that its shadows are dropped, without which it can swap nothing, however late it wakes.
+func (l *lead) alone(ctx context.Context) error {
+	others, err := l.standings(ctx, fmt.Sprintf(`WHERE state = '%s' AND holder != {holder:String}`, swapping), named("holder", l.holder))
+	if err != nil || len(others) == 0 {
+		return err
+	}
+	for _, o := range others {
+		if !o.lapsed {
+			return fmt.Errorf("%w: %s", errFenced, o.holder)
+		}
+	}
+	if err := dropShadows(ctx, l.conn, ""); err != nil {
+		return err
+	}
+	for _, o := range others {
+		gone := lead{conn: l.conn, holder: o.holder, cluster: o.cluster, epoch: o.epoch}
+		if err := gone.say(ctx, released); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // check answers errFenced when the lead is not ours any more.
@@ -102,7 +152,7 @@ func (l *lead) beat(ctx context.Context, lost context.CancelCauseFunc) {
 				lost(err)
 				return
 			}
-			_ = l.say(ctx, "held") // when it fails, so does the next insert, which says so
+			_ = l.say(ctx, l.use) // when it fails, so does the next insert, which says so
 		case <-ctx.Done():
 			tick.Stop()
 			return
@@ -115,5 +165,5 @@ func (l *lead) release(ctx context.Context) error {
 	if l.epoch == 0 || l.check(ctx) != nil {
 		return nil
 	}
-	return l.say(ctx, "released")
+	return l.say(ctx, released)
 }

@@ -307,25 +307,14 @@ func (s *Sink) reread(ctx context.Context, i intent) (*batch, error) {
 		return nil, err
 	}
 	defer r.Close()
-	ends, err := r.Ends(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for topic, parts := range to {
-		for p, next := range parts {
-			to[topic][p] = min(next, ends[topic][p]) // a log that lost its end is seen to by open
-		}
-	}
 	b := newBatch()
-	for !r.Reached(to) {
-		if err := r.Poll(ctx, func(rec *kgo.Record) error {
-			if first, ok := from[rec.Topic][rec.Partition]; ok && rec.Offset >= first && rec.Offset < to[rec.Topic][rec.Partition] {
-				b.take(rec, func(t *table) bool { return t == i.table })
-			}
-			return nil
-		}); err != nil {
-			return nil, err
+	if err := r.To(ctx, to, func(rec *kgo.Record) error { // a log that lost its end is seen to by open
+		if first, ok := from[rec.Topic][rec.Partition]; ok && rec.Offset >= first && rec.Offset < to[rec.Topic][rec.Partition] {
+			b.take(rec, func(t *table) bool { return t == i.table })
 		}
+		return nil
+	}); err != nil {
+		return nil, err
 	}
 	for _, rec := range b.now {
 		b.put(rec, func(t *table) bool { return t == i.table })

@@ -7,9 +7,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"oms/internal/clickhouse"
 	"oms/internal/kafka"
+	"oms/topics"
 )
 
 // Rebuild says what is filled again from the topics.
@@ -71,12 +74,21 @@ func tableNames() (all []string) {
 }
 
 // Rebuild fills a range of time again from the topics, into shadow tables that then take the place of what was there: of a table all at once within a month, the
-// unit that ClickHouse can replace. The sink may run meanwhile; for the last step the rebuild takes the lead, so the sink stands by for a moment.
+// unit that ClickHouse can replace. Rows of records that the topics no longer hold stay as they are. The sink may run meanwhile; for the last step the rebuild takes the
+// lead, so the sink stands by for a moment.
 func (s *Sink) Rebuild(ctx context.Context, r Rebuild, say func(string)) error {
 	list, err := r.check()
 	if err != nil {
 		return err
 	}
+	err = s.rebuild(ctx, r, list, say)
+	if clickhouse.Code(err) == codeUnknownTable {
+		err = fmt.Errorf("a shadow table is gone: another rebuild has ended meanwhile, or this one showed no sign of life for %s; run it again (%w)", leadLapse, err)
+	}
+	return err
+}
+
+func (s *Sink) rebuild(ctx context.Context, r Rebuild, list []*table, say func(string)) error {
 	if err := checkSchema(ctx, s.conn); err != nil {
 		return err
 	}
@@ -84,34 +96,33 @@ func (s *Sink) Rebuild(ctx context.Context, r Rebuild, say func(string)) error {
 	if err != nil {
 		return err
 	}
-	before := m.done
+	log, err := s.cfg.Kafka.NewReader(ctx, kafka.From{}, topicNames()...)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	w := refilling{Sink: s, Rebuild: r, tables: list, held: held{from: log.Next(), to: m.done}}
+	defer w.end(ctx)
 	for _, t := range list {
-		if err := s.shadow(ctx, t, r, before[t]); err != nil {
+		if err := w.shadow(ctx, t); err != nil {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
 	}
 	say("reading the topics")
-	if err := s.refill(ctx, list, before, func(t *table, b *block, i int) bool {
-		if r.whole() {
-			return true
-		}
-		at := time.UnixMilli(b.number(t.time, i))
-		return !at.Before(r.From) && at.Before(r.To)
-	}); err != nil {
+	if err := w.refill(ctx, log); err != nil {
 		return err
 	}
 	say("taking the lead from the sink")
-	if err := s.acquire(ctx); err != nil {
+	if err := s.acquire(ctx, swapping); err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	go s.lead.beat(ctx, stop)
-	defer func() {
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		_ = s.lead.release(last) // otherwise the sink waits for the lapse
-	}()
+	// What another rebuild has made ready is of before this one, and would undo it.
+	if err := dropShadows(ctx, s.conn, s.lead.id); err != nil {
+		return err
+	}
 	if m, err = remember(ctx, s.conn); err != nil {
 		return err
 	}
@@ -119,7 +130,7 @@ func (s *Sink) Rebuild(ctx context.Context, r Rebuild, say func(string)) error {
 		return err
 	}
 	for _, t := range list {
-		if err := s.swap(ctx, t, r, before[t]); err != nil {
+		if err := w.swap(ctx, t); err != nil {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
 		say(t.name + " is rebuilt")
@@ -127,7 +138,45 @@ func (s *Sink) Rebuild(ctx context.Context, r Rebuild, say func(string)) error {
 	return nil
 }
 
-func shadowOf(t *table) string { return t.name + "_rebuild" }
+// refilling is a rebuild at work.
+type refilling struct {
+	*Sink
+	Rebuild
+	tables []*table
+	held   held // what is read again
+}
+
+const shadows = "_rebuild_"
+
+func (w *refilling) shadowOf(t *table) string { return t.name + shadows + w.lead.id }
+
+// dropShadows of every rebuild except the one of that id.
+func dropShadows(ctx context.Context, conn driver.Conn, except string) error {
+	var names []string
+	if err := conn.QueryRow(ctx, `SELECT groupArray(name) FROM system.tables WHERE database = currentDatabase() AND position(name, {mark:String}) > 0 AND NOT endsWith(name, {own:String})`,
+		named("mark", shadows), named("own", shadows+except)).Scan(&names); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := conn.Exec(ctx, "DROP TABLE IF EXISTS "+name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// end drops the shadows and then gives the lead back. In that order: a swap that was cut off may still be under way in ClickHouse, and without its shadow it can do
+// nothing to what a sink inserts from here on. When dropping fails the lead lapses, and who takes it drops them.
+func (w *refilling) end(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	for _, t := range w.tables {
+		if w.conn.Exec(ctx, "DROP TABLE IF EXISTS "+w.shadowOf(t)) != nil {
+			return
+		}
+	}
+	_ = w.lead.release(ctx)
+}
 
 // months that the range touches, as ClickHouse names the partitions.
 func (r Rebuild) months() (all []string) {
@@ -137,118 +186,114 @@ func (r Rebuild) months() (all []string) {
 	return all
 }
 
-// rest is the condition of rows in the months of the range that are not of the range.
-func (r Rebuild) rest(t *table) string {
-	return fmt.Sprintf("toYYYYMM(%[1]s) IN (%[2]s) AND NOT (%[1]s >= fromUnixTimestamp64Milli(%[3]d) AND %[1]s < fromUnixTimestamp64Milli(%[4]d))",
-		t.time, strings.Join(r.months(), ", "), r.From.UnixMilli(), r.To.UnixMilli())
+// touched is the condition of rows in the months of the range, and within that of the range.
+func (r Rebuild) touched(t *table) (months, within string) {
+	if r.whole() {
+		return "1", "1"
+	}
+	return fmt.Sprintf("toYYYYMM(%s) IN (%s)", t.time, strings.Join(r.months(), ", ")),
+		fmt.Sprintf("(%[1]s >= fromUnixTimestamp64Milli(%[2]d) AND %[1]s < fromUnixTimestamp64Milli(%[3]d))", t.time, r.From.UnixMilli(), r.To.UnixMilli())
 }
 
-// shadow makes the shadow table, with what the range leaves alone and the table had already.
-func (s *Sink) shadow(ctx context.Context, t *table, r Rebuild, before kafka.Offsets) error {
-	for _, q := range []string{fmt.Sprintf("DROP TABLE IF EXISTS %s", shadowOf(t)), fmt.Sprintf("CREATE TABLE %s AS %s", shadowOf(t), t.name)} {
-		if err := s.conn.Exec(ctx, q); err != nil {
+// shadow makes the shadow table, with what the table has already and the rebuild leaves alone.
+func (w *refilling) shadow(ctx context.Context, t *table) error {
+	months, within := w.touched(t)
+	for _, q := range []string{
+		fmt.Sprintf("CREATE TABLE %s AS %s", w.shadowOf(t), t.name),
+		fmt.Sprintf("INSERT INTO %s SELECT * FROM %s FINAL WHERE %s AND %s AND NOT (%s AND %s)", w.shadowOf(t), t.name, months, w.held.before(t), within, w.held.rows(t)),
+	} {
+		if err := w.conn.Exec(ctx, q); err != nil {
 			return err
 		}
 	}
-	if r.whole() {
-		return nil
-	}
-	return s.conn.Exec(ctx, fmt.Sprintf("INSERT INTO %s SELECT * FROM %s FINAL WHERE %s AND %s", shadowOf(t), t.name, r.rest(t), stood(before)))
+	return nil
 }
 
-// refill puts what the topics have up to the offsets into the shadows.
-func (s *Sink) refill(ctx context.Context, list []*table, upTo map[*table]kafka.Offsets, wanted func(*table, *block, int) bool) error {
-	ends := kafka.Offsets{}
-	for _, t := range list {
-		for topic, parts := range upTo[t] {
-			for p, at := range parts {
-				set(ends, topic, p, max(at, ends[topic][p]))
+// refill puts what the topics hold into the shadows.
+func (w *refilling) refill(ctx context.Context, log *kafka.Reader) error {
+	out := map[*table]*block{}
+	for _, t := range w.tables {
+		out[t] = newBlock(t.columns)
+	}
+	flush := func(t *table) error {
+		full := out[t]
+		out[t] = newBlock(t.columns)
+		return insert(ctx, w.conn, w.shadowOf(t), full, "")
+	}
+	err := log.To(ctx, w.held.ends(), func(rec *kgo.Record) error {
+		b := newBatch()
+		b.put(rec, func(t *table) bool { return out[t] != nil && w.held.has(t, rec) })
+		for t, rows := range b.blocks {
+			for i := range rows.rows {
+				if w.whole() || w.wants(time.UnixMilli(rows.number(t.time, i))) {
+					out[t].copy(rows, i)
+				}
+			}
+			if out[t].rows >= maxBatchRows || out[t].bytes >= maxBatchBytes {
+				if err := flush(t); err != nil {
+					return err
+				}
 			}
 		}
-	}
-	r, err := s.cfg.Kafka.NewReader(ctx, kafka.From{}, topicNames()...)
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	defer r.Close()
-	out := map[*table]*block{}
-	for _, t := range list {
-		out[t] = newBlock(t.columns)
-	}
-	for !r.Reached(ends) {
-		err := r.Poll(ctx, func(rec *kgo.Record) error {
-			b := newBatch()
-			b.put(rec, func(t *table) bool { return out[t] != nil && rec.Offset < upTo[t][rec.Topic][rec.Partition] })
-			for t, bl := range b.blocks {
-				for i := range bl.rows {
-					if wanted(t, bl, i) {
-						out[t].copy(bl, i)
-					}
-				}
-				if out[t].rows >= maxBatchRows || out[t].bytes >= maxBatchBytes {
-					if err := insert(ctx, s.conn, shadowOf(t), out[t], ""); err != nil {
-						return err
-					}
-					out[t] = newBlock(t.columns)
-				}
+	for _, t := range w.tables {
+		if out[t].rows > 0 {
+			if err := flush(t); err != nil {
+				return err
 			}
-			return nil
-		})
-		if err != nil {
-			return err
 		}
 	}
-	for _, t := range list {
-		if out[t].rows > 0 {
-			if err := insert(ctx, s.conn, shadowOf(t), out[t], ""); err != nil {
-				return err
+	starts, err := log.Starts(ctx)
+	if err != nil {
+		return err
+	}
+	for topic, parts := range starts {
+		for p, at := range parts {
+			if was := w.held.from[topic][p]; at > was && topic != topics.OrdersTable.Name { // whose removed rows newer ones have replaced
+				return fmt.Errorf("%s/%d started at offset %d and starts at %d now: records went while they were read; run it again", topic, p, was, at)
 			}
 		}
 	}
 	return nil
 }
 
-// copy row i of another block of the same table.
-func (b *block) copy(from *block, i int) {
-	for c := range b.columns {
-		if b.columns[c].kind == text {
-			b.texts[c] = append(b.texts[c], from.texts[c][i])
-			b.bytes += len(from.texts[c][i]) + 16
-		} else {
-			b.numbers[c] = append(b.numbers[c], from.numbers[c][i])
-			b.bytes += 8
-		}
-	}
-	b.rows++
-}
+// wants tells whether the time is of the range.
+func (r Rebuild) wants(at time.Time) bool { return !at.Before(r.From) && at.Before(r.To) }
 
 // swap adds what the sink has inserted meanwhile, and puts the shadow in the place of the table, or of its months. Nobody inserts now: the lead is ours, and what was
 // under way is done.
-func (s *Sink) swap(ctx context.Context, t *table, r Rebuild, before kafka.Offsets) error {
-	late := fmt.Sprintf("INSERT INTO %s SELECT * FROM %s FINAL WHERE NOT %s", shadowOf(t), t.name, stood(before))
-	if !r.whole() {
-		late += fmt.Sprintf(" AND toYYYYMM(%s) IN (%s)", t.time, strings.Join(r.months(), ", "))
-	}
-	if err := s.conn.Exec(ctx, late); err != nil {
+func (w *refilling) swap(ctx context.Context, t *table) error {
+	months, _ := w.touched(t)
+	shadow := w.shadowOf(t)
+	if err := w.conn.Exec(ctx, fmt.Sprintf("INSERT INTO %s SELECT * FROM %s FINAL WHERE %s AND NOT %s", shadow, t.name, months, w.held.before(t))); err != nil {
 		return err
 	}
-	steps := []string{fmt.Sprintf("EXCHANGE TABLES %s AND %s", t.name, shadowOf(t))}
-	if !r.whole() {
-		steps = nil
-		for _, month := range r.months() {
-			var rows uint64
-			if err := s.conn.QueryRow(ctx, fmt.Sprintf("SELECT count() FROM %s WHERE toYYYYMM(%s) = %s", shadowOf(t), t.time, month)).Scan(&rows); err != nil {
+	var steps []string
+	if w.whole() {
+		steps = append(steps, fmt.Sprintf("EXCHANGE TABLES %s AND %s", t.name, shadow))
+	} else {
+		for _, month := range w.months() {
+			var was, is uint64
+			if err := w.conn.QueryRow(ctx, fmt.Sprintf("SELECT (SELECT count() FROM %[2]s WHERE toYYYYMM(%[1]s) = %[4]s), (SELECT count() FROM %[3]s WHERE toYYYYMM(%[1]s) = %[4]s)", t.time, t.name, shadow, month)).Scan(&was, &is); err != nil {
 				return err
 			}
-			step := fmt.Sprintf("ALTER TABLE %s REPLACE PARTITION %s FROM %s", t.name, month, shadowOf(t))
-			if rows == 0 { // which ClickHouse takes for a mistake
-				step = fmt.Sprintf("ALTER TABLE %s DROP PARTITION %s", t.name, month)
+			switch {
+			case is > 0:
+				steps = append(steps, fmt.Sprintf("ALTER TABLE %s REPLACE PARTITION %s FROM %s", t.name, month, shadow))
+			case was > 0: // REPLACE takes an empty month for a mistake, and to drop one needs no shadow and so could come too late
+				steps = append(steps, fmt.Sprintf("ALTER TABLE %s DELETE IN PARTITION %s WHERE %s SETTINGS mutations_sync = 2", t.name, month, w.held.before(t)))
 			}
-			steps = append(steps, step)
 		}
 	}
-	for _, q := range append(steps, "DROP TABLE "+shadowOf(t)) {
-		if err := s.conn.Exec(ctx, q); err != nil {
+	for _, q := range steps {
+		if err := w.lead.check(ctx); err != nil {
+			return err
+		}
+		if err := w.conn.Exec(ctx, q); err != nil {
 			return err
 		}
 	}

@@ -29,7 +29,7 @@ func (s *Sink) repair(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.acquire(ctx); err != nil {
+	if err := s.acquire(ctx, filling); err != nil {
 		return err
 	}
 	m, err := remember(ctx, s.conn)

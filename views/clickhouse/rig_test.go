@@ -298,13 +298,13 @@ func (r *rig) equal() {
 		m, err := remember(context.Background(), tool.conn)
 		return err == nil && len(m.undone) == 0 && lag(ends, m.done) == 0 && known(m, ends)
 	})
-	verdicts, err := tool.Verify(context.Background(), func(string) {})
+	report, err := tool.Verify(context.Background(), func(string) {})
 	if err != nil {
 		r.Fatal(err)
 	}
-	for _, v := range verdicts {
-		if v.Different > 0 {
-			r.Error(v.First)
+	for _, v := range report.Tables {
+		if v.Different > 0 || v.Behind > 0 || v.Beyond > 0 {
+			r.Errorf("%s: %s; %d behind, %d beyond", v.Table, v.First, v.Behind, v.Beyond)
 		}
 	}
 }

@@ -58,7 +58,8 @@ func New(cfg Config) (*Sink, error) {
 		return nil, err
 	}
 	s := &Sink{cfg: cfg, log: cfg.Log, conn: conn}
-	s.lead = lead{conn: conn, holder: cfg.Instance + "/" + rand.Text()[:8], cluster: cfg.Cluster}
+	id := rand.Text()[:8]
+	s.lead = lead{conn: conn, id: id, holder: cfg.Instance + "/" + id, cluster: cfg.Cluster}
 	s.state.log, s.state.patience, s.state.now.Behind = cfg.Log, patience, -1
 	s.stats.register(cfg.Metrics, &s.state)
 	return s, nil
@@ -116,7 +117,7 @@ func (s *Sink) session(ctx context.Context) error {
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}
-	if err := s.acquire(ctx); err != nil {
+	if err := s.acquire(ctx, filling); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -145,8 +146,8 @@ func (s *Sink) session(ctx context.Context) error {
 }
 
 // acquire takes the lead, and numbers inserts by its epoch from then on.
-func (s *Sink) acquire(ctx context.Context) error {
-	err := s.lead.acquire(ctx)
+func (s *Sink) acquire(ctx context.Context, use string) error {
+	err := s.lead.acquire(ctx, use)
 	s.seq = max(s.seq, s.lead.epoch<<32)
 	return err
 }

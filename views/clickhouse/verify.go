@@ -51,49 +51,97 @@ func (s sums) equal(o sums) bool {
 
 // Verdict about one table.
 type Verdict struct {
-	Table      string
-	Rows       uint64 // as the topics have them
-	Sums       []Sum  // as the topics have them
-	Cells      int    // partition hours compared
-	Different  int    // of those, how many differ
-	First      string // the first difference, in words; empty: none
-	Duplicates uint64 // rows that a merge will drop; what reads with FINAL does not see them
+	Table      string `json:"table"`
+	Rows       uint64 `json:"rows"`                       // as the topics have them
+	Sums       []Sum  `json:"sums,omitempty"`             // as the topics have them
+	Cells      int    `json:"partition_hours"`            // compared
+	Different  int    `json:"different"`                  // of those, how many differ
+	First      string `json:"first_difference,omitempty"` // in words; empty: none
+	Behind     int64  `json:"behind_offsets"`             // of the topics, that the table has not taken yet; transaction markers included
+	Beyond     uint64 `json:"rows_beyond"`                // of records beyond where the table stands, counted when nobody fills the tables: nobody knows where they are from
+	Duplicates uint64 `json:"duplicates"`                 // rows that a merge will drop; what reads with FINAL does not see them
+}
+
+// Report is what a comparison of all tables found.
+type Report struct {
+	Tables []Verdict `json:"tables"`
+	Filler string    `json:"filler,omitempty"` // the process that fills the tables; empty: none does
+}
+
+// Equal tells whether the tables are what the topics are, but for what a sink is about to bring.
+func (r Report) Equal() bool {
+	for _, v := range r.Tables {
+		if v.Different > 0 || r.Filler == "" && (v.Behind > 0 || v.Beyond > 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// Behind is how far the table that is furthest behind is.
+func (r Report) Behind() (most int64) {
+	for _, v := range r.Tables {
+		most = max(most, v.Behind)
+	}
+	return most
 }
 
 // Sum of a column.
 type Sum struct {
-	Column string
-	Sum    int64
+	Column string `json:"column"`
+	Sum    int64  `json:"sum"`
 }
 
 // Verify compares every table with the topics that it is filled from: per partition and hour the count, the sums and a digest of all columns that does not depend on
-// the order of rows. It compares up to where the tables stand when it begins, so a sink may run meanwhile. say is told what is being read.
-func (s *Sink) Verify(ctx context.Context, say func(string)) ([]Verdict, error) {
+// the order of rows. It compares what the topics hold up to where the tables stand when it begins, so a sink may run meanwhile. say is told what is being read.
+func (s *Sink) Verify(ctx context.Context, say func(string)) (report Report, err error) {
 	if err := checkSchema(ctx, s.conn); err != nil {
-		return nil, err
+		return report, err
+	}
+	now, err := s.lead.current(ctx)
+	if err != nil {
+		return report, err
+	}
+	if !now.free() {
+		report.Filler = now.holder
 	}
 	m, err := remember(ctx, s.conn)
 	if err != nil {
-		return nil, err
+		return report, err
+	}
+	log, err := s.cfg.Kafka.NewReader(ctx, kafka.From{}, topicNames()...)
+	if err != nil {
+		return report, err
+	}
+	defer log.Close()
+	h := held{from: log.Next(), to: m.done}
+	ends, err := log.Ends(ctx)
+	if err != nil {
+		return report, err
 	}
 	if len(m.undone) > 0 { // of a sink that is at it right now, or of one that was killed
 		say(fmt.Sprintf("%d inserts are under way; what they bring is left out", len(m.undone)))
 	}
 	say("reading the topics")
-	want, err := s.expected(ctx, m.done, nil)
+	want, err := s.expected(ctx, log, h, nil)
 	if err != nil {
-		return nil, err
+		return report, err
 	}
-	var all []Verdict
 	for _, t := range tables {
 		say("asking " + t.name)
-		v, err := s.judge(ctx, t, m.done[t], want[t])
+		v, err := s.judge(ctx, t, h, want[t])
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", t.name, err)
+			return report, fmt.Errorf("%s: %w", t.name, err)
 		}
-		all = append(all, v)
+		v.Behind = h.behind(t, ends)
+		if report.Filler == "" && len(m.undone) == 0 {
+			if err := s.conn.QueryRow(ctx, fmt.Sprintf("SELECT count() FROM %s WHERE NOT %s", t.name, h.before(t))).Scan(&v.Beyond); err != nil {
+				return report, err
+			}
+		}
+		report.Tables = append(report.Tables, v)
 	}
-	return all, nil
+	return report, nil
 }
 
 // tally of one table, as the topics have it.
@@ -113,49 +161,25 @@ type keyed struct {
 // replaces tells whether the table keeps only the newest version of a key, which has no hour then.
 func (t *table) replaces() bool { return t.name == "orders_now" || t.name == "products" }
 
-// expected reads the topics up to where the tables stand. With a cell to look into, only that cell of its table is kept, by offset.
-func (s *Sink) expected(ctx context.Context, done map[*table]kafka.Offsets, into *question) (map[*table]*tally, error) {
+// expected reads what the topics hold up to where the tables stand. With a cell to look into, only that cell of its table is kept, by offset.
+func (s *Sink) expected(ctx context.Context, log *kafka.Reader, h held, into *question) (map[*table]*tally, error) {
 	all := map[*table]*tally{}
-	ends := kafka.Offsets{}
 	for _, t := range tables {
 		all[t] = &tally{cells: map[cell]sums{}, rows: map[string]keyed{}, found: map[int64]digest{}}
-		for topic, parts := range done[t] {
-			for p, at := range parts {
-				set(ends, topic, p, max(at, ends[topic][p]))
-			}
-		}
-	}
-	r, err := s.cfg.Kafka.NewReader(ctx, kafka.From{}, topicNames()...)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	have, err := r.Ends(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for topic, parts := range ends {
-		for p, to := range parts {
-			ends[topic][p] = min(to, have[topic][p])
-		}
 	}
 	var scratch []byte
-	for !r.Reached(ends) {
-		err := r.Poll(ctx, func(rec *kgo.Record) error {
-			b := newBatch()
-			b.put(rec, func(t *table) bool {
-				return rec.Offset < done[t][rec.Topic][rec.Partition] && (into == nil || into.table == t)
-			})
-			for t, bl := range b.blocks {
-				for i := range bl.rows {
-					scratch = all[t].count(t, bl, i, rec, into, scratch)
-				}
+	err := log.To(ctx, h.ends(), func(rec *kgo.Record) error {
+		b := newBatch()
+		b.put(rec, func(t *table) bool { return h.has(t, rec) && (into == nil || into.table == t) })
+		for t, bl := range b.blocks {
+			for i := range bl.rows {
+				scratch = all[t].count(t, bl, i, rec, into, scratch)
 			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	for _, t := range all {
 		for _, row := range t.rows {
@@ -208,29 +232,18 @@ func (b *block) number(name string, i int) int64 {
 	panic("clickhouse: no column " + name)
 }
 
-// stood is the condition that a row is of before where the table stood.
-func stood(done kafka.Offsets) string {
-	var parts []string
-	for _, topic := range slices.Sorted(maps.Keys(done)) {
-		for _, p := range slices.Sorted(maps.Keys(done[topic])) {
-			parts = append(parts, fmt.Sprintf("(_topic = '%s' AND _partition = %d AND _offset < %d)", topic, p, done[topic][p]))
-		}
-	}
-	return "(" + strings.Join(append(parts, "0"), " OR ") + ")"
-}
-
-// compared is stood without what cannot be compared: of a row that was replaced within a batch nobody looked whether it is readable.
-func compared(t *table, done kafka.Offsets) string {
+// compared is the condition that a row is compared. Not those that cannot be: of a row that was replaced within a batch nobody looked whether it is readable.
+func (h held) compared(t *table) string {
 	if t == deadLetters {
-		return stood(done) + " AND _topic != '" + topics.OrdersTable.Name + "'"
+		return h.rows(t) + " AND _topic != '" + topics.OrdersTable.Name + "'"
 	}
-	return stood(done)
+	return h.rows(t)
 }
 
 // judge compares one table.
-func (s *Sink) judge(ctx context.Context, t *table, done kafka.Offsets, want *tally) (v Verdict, err error) {
+func (s *Sink) judge(ctx context.Context, t *table, h held, want *tally) (v Verdict, err error) {
 	v = Verdict{Table: t.name}
-	have, moved, err := s.stored(ctx, t, done)
+	have, moved, err := s.stored(ctx, t, h)
 	if err != nil {
 		return v, err
 	}
@@ -249,8 +262,8 @@ func (s *Sink) judge(ctx context.Context, t *table, done kafka.Offsets, want *ta
 			differ = append(differ, at)
 		}
 	}
-	for at, h := range have {
-		if _, known := want.cells[at]; !known && h.Rows > 0 {
+	for at, rows := range have {
+		if _, known := want.cells[at]; !known && rows.Rows > 0 {
 			differ = append(differ, at)
 		}
 	}
@@ -261,7 +274,7 @@ func (s *Sink) judge(ctx context.Context, t *table, done kafka.Offsets, want *ta
 		}
 	}
 	if !t.replaces() {
-		if err := s.conn.QueryRow(ctx, fmt.Sprintf(`SELECT toUInt64(greatest(0, (SELECT count() FROM %[1]s WHERE %[2]s) - (SELECT count() FROM %[1]s FINAL WHERE %[2]s)))`, t.name, compared(t, done))).Scan(&v.Duplicates); err != nil {
+		if err := s.conn.QueryRow(ctx, fmt.Sprintf(`SELECT toUInt64(greatest(0, (SELECT count() FROM %[1]s WHERE %[2]s) - (SELECT count() FROM %[1]s FINAL WHERE %[2]s)))`, t.name, h.compared(t))).Scan(&v.Duplicates); err != nil {
 			return v, err
 		}
 	}
@@ -271,13 +284,13 @@ func (s *Sink) judge(ctx context.Context, t *table, done kafka.Offsets, want *ta
 	slices.SortFunc(differ, func(a, b cell) int {
 		return strings.Compare(fmt.Sprintf("%020d%v", a.Hour, a), fmt.Sprintf("%020d%v", b.Hour, b))
 	})
-	v.First, err = s.explain(ctx, t, differ[0], done, want.cells[differ[0]], have[differ[0]])
+	v.First, err = s.explain(ctx, t, differ[0], h, want.cells[differ[0]], have[differ[0]])
 	return v, err
 }
 
 // stored asks ClickHouse for the cells of a table, and for the keys that have moved beyond where it stood: both in one question, since a sink may be at work.
-func (s *Sink) stored(ctx context.Context, t *table, done kafka.Offsets) (all map[cell]sums, moved []string, err error) {
-	hour, key, where := "toInt64(0)", "''", compared(t, done)
+func (s *Sink) stored(ctx context.Context, t *table, h held) (all map[cell]sums, moved []string, err error) {
+	hour, key, where := "toInt64(0)", "''", h.compared(t)
 	if t.time != "" {
 		hour = "toInt64(intDiv(toUnixTimestamp64Milli(" + t.time + "), 3600000))"
 	}
@@ -292,7 +305,7 @@ func (s *Sink) stored(ctx context.Context, t *table, done kafka.Offsets) (all ma
 		sum += ", sumIf(" + name + ", here)"
 	}
 	rows, err := s.conn.Query(ctx, fmt.Sprintf(`WITH %s AS here SELECT _topic, toInt32(_partition), %s AS hour, countIf(here), sumIf(%s, here)%s, groupArrayIf(%s, NOT here) FROM %s FINAL WHERE %s GROUP BY _topic, _partition, hour`,
-		compared(t, done), hour, digestSQL(t.columns), sum, key, t.name, where))
+		h.compared(t), hour, digestSQL(t.columns), sum, key, t.name, where))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -301,15 +314,15 @@ func (s *Sink) stored(ctx context.Context, t *table, done kafka.Offsets) (all ma
 	for rows.Next() {
 		var at cell
 		var keys []string
-		h := sums{Of: make([]int64, len(t.sums))}
-		into := []any{&at.Topic, &at.Partition, &at.Hour, &h.Rows, &h.Hash}
-		for i := range h.Of {
-			into = append(into, &h.Of[i])
+		got := sums{Of: make([]int64, len(t.sums))}
+		into := []any{&at.Topic, &at.Partition, &at.Hour, &got.Rows, &got.Hash}
+		for i := range got.Of {
+			into = append(into, &got.Of[i])
 		}
 		if err := rows.Scan(append(into, &keys)...); err != nil {
 			return nil, nil, err
 		}
-		all[at], moved = h, append(moved, keys...)
+		all[at], moved = got, append(moved, keys...)
 	}
 	return all, moved, rows.Err()
 }
@@ -336,16 +349,21 @@ type question struct {
 }
 
 // explain says what the first difference of a cell is.
-func (s *Sink) explain(ctx context.Context, t *table, at cell, done kafka.Offsets, want, have sums) (string, error) {
+func (s *Sink) explain(ctx context.Context, t *table, at cell, h held, want, have sums) (string, error) {
 	where := fmt.Sprintf("%s: %s: the topic has %d rows %v, ClickHouse %d rows %v", t.name, at, want.Rows, want.Of, have.Rows, have.Of)
 	if t.replaces() {
 		return where, nil
 	}
-	all, err := s.expected(ctx, map[*table]kafka.Offsets{t: done}, &question{t, at})
+	log, err := s.cfg.Kafka.NewReader(ctx, kafka.From{}, at.Topic)
 	if err != nil {
 		return where, err
 	}
-	cond := compared(t, done) + fmt.Sprintf(" AND _topic = '%s' AND _partition = %d", at.Topic, at.Partition)
+	defer log.Close()
+	all, err := s.expected(ctx, log, held{h.from, map[*table]kafka.Offsets{t: {at.Topic: h.to[t][at.Topic]}}}, &question{t, at})
+	if err != nil {
+		return where, err
+	}
+	cond := h.compared(t) + fmt.Sprintf(" AND _topic = '%s' AND _partition = %d", at.Topic, at.Partition)
 	if t.time != "" {
 		cond += fmt.Sprintf(" AND intDiv(toUnixTimestamp64Milli(%s), 3600000) = %d", t.time, at.Hour)
 	}
