@@ -72,7 +72,7 @@ func Serve(ctx context.Context, c ChildConfig) error {
 	defer lock.Close()
 
 	began := time.Now()
-	server, err := httpd.Open(httpd.Config{Library: o.Library, Dir: dataDir(o.Dir), ConfigFile: o.ConfigFile, Database: o.Database, Password: o.Password})
+	server, err := httpd.Open(httpd.Config{Library: o.Library, Dir: dataDir(o.Dir), ConfigFile: o.ConfigFile, Database: o.Database, Password: o.Password, Memory: o.Memory})
 	if err != nil {
 		return fmt.Errorf("clickhouse: %w", err)
 	}

@@ -19,6 +19,7 @@ import (
 // order is the first line that the child reads: what it is to serve. The password goes this way and not by the environment, which others can look at.
 type order struct {
 	Library, Dir, ConfigFile, Database, Password string
+	Memory                                       int64
 }
 
 // child is a process that serves, or is about to.
@@ -73,7 +74,7 @@ func (e *Engine) spawn() (*child, error) {
 	}()
 	// In a goroutine of its own: a child that ends before it reads must not hold the parent.
 	go func() {
-		_ = json.NewEncoder(stdin).Encode(order{e.conf.Library, e.conf.Dir, configFile(e.conf.Dir), e.conf.Database, e.password})
+		_ = json.NewEncoder(stdin).Encode(order{e.conf.Library, e.conf.Dir, configFile(e.conf.Dir), e.conf.Database, e.password, e.conf.Memory})
 	}()
 	return c, nil
 }

@@ -12,7 +12,7 @@ import (
 // pool is every session of the process, opened at its start. The reader has sessions of its own: they are never lent to another user, so nothing can
 // leak from one to the other, and readers cannot take all of them.
 type pool struct {
-	full, reader *stack
+	full, reader, large *stack
 
 	broken  chan struct{} // receives when a session must not be used again
 	killing sync.Mutex
@@ -44,41 +44,42 @@ func (k *stack) pop() *session {
 	return s
 }
 
-// Sessions of each kind: how many statements of it run at once; more wait.
+// Sessions of each kind: how many statements of it run at once; more wait. A reader's statement that needs more memory than it may use beside others runs once
+// more in the large one.
 const (
 	fullSessions   = 8
 	readerSessions = 5
+	largeSessions  = 1
 )
 
 // waitForSession is how long a request waits for one before it is told that there are too many.
 const waitForSession = 30 * time.Second
 
-func openPool(e *chdb.Engine) (*pool, error) {
-	p := &pool{broken: make(chan struct{}, 1), full: newStack(fullSessions), reader: newStack(readerSessions)}
+func openPool(e *chdb.Engine, memory int64) (*pool, error) {
+	p := &pool{broken: make(chan struct{}, 1), full: newStack(fullSessions), reader: newStack(readerSessions), large: newStack(largeSessions)}
 	var err error
 	if p.killer, err = open(e, "killer", nil); err != nil {
 		return nil, err
 	}
-	for i := range fullSessions + readerSessions {
-		to, name, fixed := p.full, "full", map[string]string(nil)
-		if i >= fullSessions {
-			to, name, fixed = p.reader, Reader, readerLimits
+	for _, kind := range []struct {
+		of    *stack
+		name  string
+		fixed map[string]string
+	}{{p.full, "full", nil}, {p.reader, Reader, readerLimits(placeOf(memory))}, {p.large, Reader + "-large", readerLimits(largeOf(memory))}} {
+		for i := range cap(kind.of.free) {
+			s, err := open(e, fmt.Sprintf("%s-%d", kind.name, i), kind.fixed)
+			if err != nil {
+				return nil, err
+			}
+			s.home = kind.of
+			kind.of.push(s)
 		}
-		s, err := open(e, fmt.Sprintf("%s-%d", name, i), fixed)
-		if err != nil {
-			return nil, err
-		}
-		to.push(s)
 	}
 	return p, nil
 }
 
 // take lends a session; give brings it back.
-func (p *pool) take(ctx context.Context, reader bool) (*session, error) {
-	from := p.full
-	if reader {
-		from = p.reader
-	}
+func (p *pool) take(ctx context.Context, from *stack) (*session, error) {
 	timer := time.NewTimer(waitForSession)
 	defer timer.Stop()
 	select {
@@ -97,10 +98,8 @@ func (p *pool) give(s *session) {
 		case p.broken <- struct{}{}:
 		default: // it is known
 		}
-	} else if s.readonly {
-		p.reader.push(s)
 	} else {
-		p.full.push(s)
+		s.home.push(s)
 	}
 }
 
@@ -140,12 +139,14 @@ func (p *pool) close(ctx context.Context) bool {
 	defer hopeless.Stop()
 	done := ctx.Done()
 	var all []*session
-	for len(all) < fullSessions+readerSessions {
+	for len(all) < fullSessions+readerSessions+largeSessions {
 		select {
 		case <-p.full.free:
 			all = append(all, p.full.pop())
 		case <-p.reader.free:
 			all = append(all, p.reader.pop())
+		case <-p.large.free:
+			all = append(all, p.large.pop())
 		case <-done:
 			p.kill("Settings['" + tagSetting + "'] != 'killer'")
 			hopeless.Reset(time.Second)

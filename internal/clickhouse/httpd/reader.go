@@ -3,6 +3,7 @@ package httpd
 import (
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -11,14 +12,21 @@ import (
 // of this file closes what the engine leaves open, because as a library it trusts whoever calls it. What stays visible is where the engine's own files are.
 const Reader = "reader"
 
-// readerLimits are the settings of the reader's sessions: seconds, bytes.
-var readerLimits = map[string]string{
-	"max_execution_time":            "30",
-	"max_memory_usage":              "1000000000",
-	"max_result_bytes":              "1000000000",
-	"allow_introspection_functions": "0",
-	"readonly":                      "1",
+// readerLimits are the settings of a reader's session: seconds, bytes.
+func readerLimits(memory int64) map[string]string {
+	return map[string]string{
+		"max_execution_time":            "30",
+		"max_memory_usage":              strconv.FormatInt(memory, 10),
+		"max_result_bytes":              "1000000000",
+		"allow_introspection_functions": "0",
+		"readonly":                      "1",
+	}
 }
+
+// What readers may use of the engine's memory: a quarter in their places together, half in the large one. The last quarter is for inserts, merges and caches:
+// with less of it, readers would make the inserts fail.
+func placeOf(memory int64) int64 { return memory / 4 / readerSessions }
+func largeOf(memory int64) int64 { return memory / 2 / largeSessions }
 
 // readerVerbs are what a reader's statement may begin with. Read-only alone would let KILL QUERY pass, and SET readonly = DEFAULT.
 var readerVerbs = []string{"SELECT", "WITH", "FROM", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS", "USE"}

@@ -24,6 +24,7 @@ type Config struct {
 	ConfigFile string // of ClickHouse
 	Database   string // of a request that names none; made when it is not there
 	Password   string // of the user default
+	Memory     int64  // bytes that the engine may use, as ConfigFile has it
 }
 
 // Server is an http.Handler over a fixed number of sessions.
@@ -41,7 +42,7 @@ func Open(c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{conf: c}
-	if s.pool, err = openPool(e); err != nil {
+	if s.pool, err = openPool(e, c.Memory); err != nil {
 		return nil, err
 	}
 	if err := s.pool.killer.Exec("CREATE DATABASE IF NOT EXISTS `" + c.Database + "`"); err != nil {
@@ -175,20 +176,37 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, params url.Values
 	if r.Method != http.MethodPost && !reader && settings["readonly"] == "" {
 		settings["readonly"] = "2" // as ClickHouse has it: what a link can do changes nothing
 	}
-	ses, err := s.pool.take(r.Context(), reader)
+	if !reader {
+		return s.within(r.Context(), s.pool.full, a, settings)
+	}
+	if err = s.within(r.Context(), s.pool.reader, a, settings); err == nil {
+		return nil
+	}
+	if _, code := textOf(err); code != codeMemory {
+		return err
+	}
+	return s.within(r.Context(), s.pool.large, a, settings) // an error that is returned came before the first byte of the answer
+}
+
+// codeMemory is the exception of a statement that needs more memory than it may use.
+const codeMemory = "241"
+
+// within executes the statement in a session of the stack.
+func (s *Server) within(ctx context.Context, sessions *stack, a answer, settings map[string]string) error {
+	ses, err := s.pool.take(ctx, sessions)
 	if err != nil {
 		return err
 	}
 	defer s.pool.give(ses)
-	if err := ses.prepare(q.database(s.conf.Database), settings); err != nil {
+	if err := ses.prepare(a.req.database(s.conf.Database), settings); err != nil {
 		return err
 	}
-	defer ses.ran(q.statement)
-	if q.data != nil {
-		return s.insert(r.Context(), a, ses)
+	defer ses.ran(a.req.statement)
+	if a.req.data != nil {
+		return s.insert(ctx, a, ses)
 	}
-	defer s.pool.watch(r.Context(), ses)()
-	return s.run(r.Context(), a, ses)
+	defer s.pool.watch(ctx, ses)()
+	return s.run(ctx, a, ses)
 }
 
 // run executes a statement without data.

@@ -14,6 +14,7 @@ const tagSetting = "log_comment"
 // session is a session of the engine and what it was told. USE and SET cost a statement each, most of a millisecond; requests mostly want the same.
 type session struct {
 	*chdb.Session
+	home     *stack            // that lends it
 	tag      string            // the value of tagSetting
 	readonly bool              // of the reader
 	database string            // of the last USE; empty: not known
