@@ -35,6 +35,16 @@ func newBatch() *batch {
 	return &batch{blocks: map[*table]*block{}, now: map[string]*kgo.Record{}}
 }
 
+// reset makes the batch empty and keeps its memory, but for that of blocks that it hardly used.
+func (b *batch) reset() {
+	for t, bl := range b.blocks {
+		if !bl.reset() {
+			delete(b.blocks, t)
+		}
+	}
+	*b = batch{blocks: b.blocks, now: b.now}
+}
+
 // full tells whether the batch should go out now rather than grow.
 func (b *batch) full() bool {
 	rows, bytes := len(b.now), b.held
@@ -53,8 +63,24 @@ func (b *batch) block(t *table) *block {
 	return b.blocks[t]
 }
 
+// incoming is a record with the message in it.
+type incoming struct {
+	*kgo.Record
+	message schemas.Message // nil: not looked at yet, since a newer row may replace it; or bad
+	bad     error           // why it can be in no table
+}
+
+// open decodes a record. Rows of orders are left for later, as most are replaced within a batch. What is no such row replaces none.
+func open(rec *kgo.Record) incoming {
+	if rec.Topic == topics.OrdersTable.Name && schemas.KindIn(rec.Value) == schemas.KindOrderRow {
+		return incoming{Record: rec}
+	}
+	m, err := readable(rec.Topic, rec.Value)
+	return incoming{rec, m, err}
+}
+
 // take adds the rows of a record to the tables that lack it.
-func (b *batch) take(rec *kgo.Record, lacks func(*table) bool) {
+func (b *batch) take(rec incoming, lacks func(*table) bool) {
 	if b.records == 0 {
 		b.since = time.Now()
 	}
@@ -65,11 +91,11 @@ func (b *batch) take(rec *kgo.Record, lacks func(*table) bool) {
 	if rec.Timestamp.After(b.newest) {
 		b.newest = rec.Timestamp
 	}
-	if rec.Topic == topics.OrdersTable.Name && schemas.KindIn(rec.Value) == schemas.KindOrderRow { // another one is no newer state: it replaces nothing
-		b.hold(rec)
+	if rec.message == nil && rec.bad == nil {
+		b.hold(rec.Record)
 		return
 	}
-	b.put(rec, lacks)
+	b.add(rec, lacks)
 }
 
 // hold keeps the record as the newest of its order: a copy, since a record keeps alive all that its fetch has brought.
@@ -87,14 +113,19 @@ func (b *batch) hold(rec *kgo.Record) {
 // put maps a record.
 func (b *batch) put(rec *kgo.Record, lacks func(*table) bool) {
 	m, err := readable(rec.Topic, rec.Value)
-	if err != nil {
+	b.add(incoming{rec, m, err}, lacks)
+}
+
+// add the rows of a message.
+func (b *batch) add(rec incoming, lacks func(*table) bool) {
+	if rec.bad != nil {
 		if lacks(deadLetters) {
 			b.bad++
 			bl := b.block(deadLetters)
 			bl.str(rec.Topic)
 			bl.int(int64(rec.Partition), rec.Offset)
 			bl.ms(min(max(rec.Timestamp.UnixMilli(), firstDate), lastDate))
-			bl.str(string(rec.Key), string(rec.Value), err.Error())
+			bl.str(string(rec.Key), string(rec.Value), rec.bad.Error())
 			bl.end()
 		}
 		return
@@ -102,7 +133,7 @@ func (b *batch) put(rec *kgo.Record, lacks func(*table) bool) {
 	at := place{rec.Topic, int64(rec.Partition), rec.Offset}
 	for _, t := range tables {
 		if t.fills(rec.Topic) && lacks(t) {
-			t.rows(b.block(t), m, at)
+			t.rows(b.block(t), rec.message, at)
 		}
 	}
 }
@@ -112,7 +143,7 @@ func (b *batch) seal(from map[*table]kafka.Offsets, next kafka.Offsets) {
 	for _, rec := range b.now {
 		b.put(rec, func(t *table) bool { return rec.Offset >= from[t][rec.Topic][rec.Partition] })
 	}
-	b.now = nil
+	clear(b.now)
 	b.spans = map[*table][]span{}
 	for _, t := range tables {
 		for topic, parts := range next {

@@ -38,6 +38,19 @@ func newBlock(columns []column) *block {
 	return &block{columns: columns, texts: make([][]string, len(columns)), numbers: make([][]int64, len(columns))}
 }
 
+// reset empties the block and keeps its memory, unless it used less than a quarter of it: false.
+func (b *block) reset() bool {
+	for c := range b.columns {
+		if have := cap(b.texts[c]) + cap(b.numbers[c]); have > 4*b.rows {
+			return false
+		}
+		clear(b.texts[c]) // the messages that they are of may go
+		b.texts[c], b.numbers[c] = b.texts[c][:0], b.numbers[c][:0]
+	}
+	b.rows, b.bytes = 0, 0
+	return true
+}
+
 func (b *block) str(values ...string) {
 	for _, v := range values {
 		b.texts[b.next(text)] = append(b.texts[b.at-1], v)

@@ -23,8 +23,8 @@ func topicNames() []string {
 }
 
 // read hands out batches of what the tables lack, in the order of each partition, until something fails. done is where the tables stand; it is kept up to date.
-// One goroutine fetches, and this one maps.
-func (s *Sink) read(ctx context.Context, done map[*table]kafka.Offsets, out chan<- *batch) error {
+// One goroutine fetches and decodes, and this one maps. spare are batches whose memory may be used again.
+func (s *Sink) read(ctx context.Context, done map[*table]kafka.Offsets, out chan<- *batch, spare <-chan *batch) error {
 	r, err := s.open(ctx, done)
 	if err != nil {
 		return err
@@ -53,7 +53,12 @@ func (s *Sink) read(ctx context.Context, done map[*table]kafka.Offsets, out chan
 				return err
 			}
 			advance(done, next)
-			b = newBatch()
+			select {
+			case b = <-spare:
+				b.reset()
+			default:
+				b = newBatch()
+			}
 		}
 		select {
 		case p := <-f.polls:
@@ -71,11 +76,11 @@ func (s *Sink) read(ctx context.Context, done map[*table]kafka.Offsets, out chan
 
 // polled is what one poll brought, and where the reader stood after it.
 type polled struct {
-	records []*kgo.Record
+	records []incoming
 	next    kafka.Offsets
 }
 
-// fetcher reads ahead by a poll, so that mapping does not wait for Kafka.
+// fetcher reads and decodes ahead by a poll, so that mapping does not wait for it.
 type fetcher struct {
 	reader *kafka.Reader
 	polls  chan polled
@@ -100,7 +105,7 @@ func (f *fetcher) run(ctx context.Context) error {
 		var p polled
 		waiting, cancel := context.WithTimeout(ctx, time.Second)
 		err := f.reader.Poll(waiting, func(rec *kgo.Record) error {
-			p.records = append(p.records, rec)
+			p.records = append(p.records, open(rec))
 			return nil
 		})
 		cancel()
@@ -310,7 +315,7 @@ func (s *Sink) reread(ctx context.Context, i intent) (*batch, error) {
 	b := newBatch()
 	if err := r.To(ctx, to, func(rec *kgo.Record) error { // a log that lost its end is seen to by open
 		if first, ok := from[rec.Topic][rec.Partition]; ok && rec.Offset >= first && rec.Offset < to[rec.Topic][rec.Partition] {
-			b.take(rec, func(t *table) bool { return t == i.table })
+			b.take(open(rec), func(t *table) bool { return t == i.table })
 		}
 		return nil
 	}); err != nil {

@@ -131,13 +131,13 @@ func (s *Sink) session(ctx context.Context) error {
 		return err
 	}
 	s.state.underway.Store(0)
-	w, batches, written := &writer{sink: s}, make(chan *batch), make(chan error, 1)
+	w, batches, written := &writer{sink: s, spare: make(chan *batch, 1)}, make(chan *batch), make(chan error, 1)
 	go func() {
 		err := w.run(ctx, batches)
 		cancel(err) // the reader need not go on
 		written <- err
 	}()
-	err = s.read(ctx, m.done, batches)
+	err = s.read(ctx, m.done, batches, w.spare)
 	close(batches)
 	if failed := <-written; failed != nil {
 		return failed

@@ -15,8 +15,9 @@ const patience = 10 * time.Second
 
 // writer inserts batches, one after the other.
 type writer struct {
-	sink *Sink
-	open []intent // of the last batch: inserted, and not yet noted as done
+	sink  *Sink
+	spare chan *batch // written: their memory may be used again
+	open  []intent    // of the last batch: inserted, and not yet noted as done
 }
 
 // run writes batches until there are no more. What is done is noted together with the next intents, or by itself when no next batch has come for a few intervals.
@@ -94,5 +95,9 @@ func (w *writer) write(ctx context.Context, b *batch) error {
 	s.wrote = true
 	s.stats.wrote(b, time.Since(started))
 	s.state.wrote(b)
+	select {
+	case w.spare <- b:
+	default:
+	}
 	return nil
 }
