@@ -36,7 +36,7 @@ type Sink struct {
 	Off       *Latency `json:"latency_off_ms"` // placed → decided with the sink off, at the rate
 	On        *Latency `json:"latency_on_ms"`
 	P99Ratio  float64  `json:"latency_p99_on_off"`
-	Freshness *Latency `json:"freshness_ms"` // now − the newest fact in ClickHouse, asked every 20 ms at the rate
+	Freshness *Latency `json:"freshness_ms"` // now − the newest fact in ClickHouse, asked every 100 ms at the rate
 
 	PeakBefore   float64 `json:"peak_mib_without"`  // of the process, with the same log, analytics off
 	PeakCatching float64 `json:"peak_mib_catch_up"` // of the process while it catches up
@@ -71,6 +71,9 @@ func sink(ctx context.Context, r *run) (result Result, err error) {
 			return err
 		}
 		result.Orders, result.PerSecond, result.Seconds = all.Orders, all.PerSecond, all.Seconds
+		if err := r.rest(ctx, p.PID()); err != nil {
+			return err
+		}
 		off, err := r.paced(ctx, shop, "", r.Rate, r.Warm, r.Duration, r.Live)
 		out.Off = off.Latency
 		result.Orders += off.Orders
@@ -99,11 +102,11 @@ func sink(ctx context.Context, r *run) (result Result, err error) {
 		}
 		defer conn.Close()
 		out.EngineMiB = float64(statusBytes(engine, "VmRSS:")) / (1 << 20)
-		if err := out.sizes(ctx, conn, result.Orders); err != nil {
+		if err := out.count(ctx, conn); err != nil {
 			return err
 		}
 		out.RowsPerSecond = float64(out.Rows) / out.CatchUp
-		if err := out.bare(ctx, conn, r); err != nil {
+		if err := r.rest(ctx, p.PID(), engine); err != nil {
 			return err
 		}
 		stop := out.sample(ctx, conn)
@@ -112,7 +115,18 @@ func sink(ctx context.Context, r *run) (result Result, err error) {
 		if err != nil {
 			return err
 		}
-		out.On, out.OfBare, out.P99Ratio = on.Latency, out.RowsPerSecond/out.BarePerSecond, on.Latency.P99/out.Off.P99
+		out.On, out.P99Ratio = on.Latency, on.Latency.P99/out.Off.P99
+		result.Orders += on.Orders
+		if err := r.caughtUp(ctx); err != nil {
+			return err
+		}
+		if err := out.sizes(ctx, conn, result.Orders); err != nil {
+			return err
+		}
+		if err := out.bare(ctx, conn, r); err != nil {
+			return err
+		}
+		out.OfBare = out.RowsPerSecond / out.BarePerSecond
 		return nil
 	})
 }
@@ -126,6 +140,27 @@ func (r *run) with(ctx context.Context, dir string, flags []string, do func(*cha
 	defer func() { err = errors.Join(err, p.Stop()) }()
 	r.Server, r.Kafka, r.PID, r.DataDir = p.HTTP, kafka.Settings{Brokers: []string{p.Kafka}, ClientID: "oms-bench"}, p.PID(), dir
 	return do(p)
+}
+
+// rest waits until the processes have done with what an earlier step has left them, merges and compactions, and use a tenth of a processor at most; a minute at most.
+func (r *run) rest(ctx context.Context, pids ...int) error {
+	used := func() (all time.Duration) {
+		for _, pid := range pids {
+			all += processorTime(pid)
+		}
+		return all
+	}
+	for limit := time.Now().Add(time.Minute); time.Now().Before(limit); {
+		before := used()
+		r.say("%s: waiting for rest", r.name)
+		if err := sleep(ctx, 3*time.Second, func() {}); err != nil {
+			return err
+		}
+		if used()-before < 300*time.Millisecond {
+			break
+		}
+	}
+	return nil
 }
 
 // caughtUp waits until ClickHouse lacks nothing.
@@ -202,6 +237,17 @@ func childOf(pid int) (child int) {
 	return 0
 }
 
+func (s *Sink) count(ctx context.Context, conn driver.Conn) error {
+	for _, t := range filled {
+		var n uint64
+		if err := conn.QueryRow(ctx, "SELECT count() FROM "+t).Scan(&n); err != nil {
+			return err
+		}
+		s.Rows += n
+	}
+	return nil
+}
+
 func (s *Sink) sizes(ctx context.Context, conn driver.Conn, orders int64) error {
 	bytes := func() (n uint64, err error) {
 		err = conn.QueryRow(ctx, `SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = currentDatabase()`).Scan(&n)
@@ -212,11 +258,6 @@ func (s *Sink) sizes(ctx context.Context, conn driver.Conn, orders int64) error 
 		return err
 	}
 	for _, t := range filled {
-		var n uint64
-		if err := conn.QueryRow(ctx, "SELECT count() FROM "+t).Scan(&n); err != nil {
-			return err
-		}
-		s.Rows += n
 		if err := conn.Exec(ctx, "OPTIMIZE TABLE "+t+" FINAL"); err != nil {
 			return err
 		}
@@ -307,7 +348,7 @@ func (s *Sink) sample(ctx context.Context, conn driver.Conn) (stop func()) {
 	go func() {
 		var all []time.Duration
 		began := time.Now()
-		for sleep(ctx, 20*time.Millisecond, func() {}) == nil {
+		for sleep(ctx, 100*time.Millisecond, func() {}) == nil {
 			var newest time.Time
 			if err := conn.QueryRow(ctx, `SELECT max(at) FROM order_events WHERE at > now64(3) - toIntervalMinute(10)`).Scan(&newest); err == nil && newest.After(began) { // before the first order of this measurement stands, there is nothing to be fresh
 				all = append(all, time.Since(newest))
