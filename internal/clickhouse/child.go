@@ -43,6 +43,9 @@ const (
 // Serve is the child: the engine behind HTTP, until the context or the standard input ends. The process should end after it.
 func Serve(ctx context.Context, c ChildConfig) error {
 	log := slog.New(slog.NewJSONHandler(c.Stderr, nil))
+	if err := giveWay(); err != nil {
+		log.Warn("clickhouse: the engine keeps the priority of its parent", "error", err)
+	}
 	in := bufio.NewReader(c.Stdin)
 	line, err := in.ReadBytes('\n')
 	if err != nil {
@@ -71,6 +74,9 @@ func Serve(ctx context.Context, c ChildConfig) error {
 	}
 	defer lock.Close()
 
+	if err := forgetTokens(dataDir(o.Dir)); err != nil {
+		return fmt.Errorf("clickhouse: %w", err)
+	}
 	began := time.Now()
 	server, err := httpd.Open(httpd.Config{Library: o.Library, Dir: dataDir(o.Dir), ConfigFile: o.ConfigFile, Database: o.Database, Password: o.Password, Memory: o.Memory})
 	if err != nil {

@@ -5,3 +5,5 @@ package clickhouse
 import "syscall"
 
 func dieWithParent() *syscall.SysProcAttr { return nil }
+
+func giveWay() error { return nil }
