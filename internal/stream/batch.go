@@ -25,6 +25,9 @@ func (s *session) batches(ctx context.Context) error {
 	defer stop()
 	defer context.AfterFunc(ctx, stop)() // a stop ends the polling, not the batch
 	for pollCtx.Err() == nil {
+		if err := s.e.whole(s.ctx, s.c); err != nil {
+			return err
+		}
 		if err := s.tick(); err != nil {
 			return err
 		}
@@ -143,8 +146,8 @@ func (s *session) begin() error {
 	if err := s.e.fault(FaultBegin); err != nil {
 		return err
 	}
-	if err := s.c.Begin(); err != nil {
-		return &unknownError{err: err}
+	if err := s.e.begin(s.ctx, s.c); err != nil {
+		return err
 	}
 	s.open, s.began = true, time.Now()
 	s.e.out.begin(s.c.Client(), s.count)
@@ -185,6 +188,9 @@ func (s *session) commit(end func() (bool, error)) error {
 	}
 	if err := s.note(len(s.messages) > 0); err != nil {
 		return err
+	}
+	if len(s.messages) > 0 && s.groups > 0 {
+		e.out.touch(offsetsTopic, offsetsPartition(e.cfg.Group, s.groups))
 	}
 	if err := e.fault(FaultEnd); err != nil {
 		return err

@@ -24,6 +24,8 @@ type client struct {
 	warm  bool   // has ended a transaction
 	entry uint64 // of the journal, while a commit is under way; 0: none
 
+	producer int64 // id of the last transaction
+
 	mu       sync.Mutex
 	assigned []int32         // partitions of the inbox; nil: not in a generation
 	located  map[int32]int64 // the group's offsets as the generation began; nil: not asked yet
@@ -35,6 +37,12 @@ type client struct {
 // connect makes a client and asks for its producer id, which aborts what an earlier life under the same transactional id
 // left open. Nothing may be recovered before: the table would end in records whose fate is not decided.
 func (e *Engine) connect(ctx context.Context) (*client, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	underWay, err := e.mend(ctx)
+	if err != nil {
+		return nil, err
+	}
 	c := &client{changed: make(chan struct{})}
 	opts := []kgo.Opt{
 		kgo.TransactionalID(e.transactionalID()), kgo.TransactionTimeout(transactionTimeout), kgo.ProducerLinger(linger),
@@ -59,11 +67,15 @@ func (e *Engine) connect(ctx context.Context) (*client, error) {
 		return nil, fmt.Errorf("stream: client of group %s: %w", e.cfg.Group, err)
 	}
 	c.GroupTransactSession = gts
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
 	if _, _, err := gts.Client().ProducerID(ctx); err != nil {
 		c.shut()
 		return nil, fmt.Errorf("stream: producer id of %s: %w", e.transactionalID(), err)
+	}
+	if underWay {
+		if _, err := e.mend(ctx); err != nil {
+			c.shut()
+			return nil, err
+		}
 	}
 	return c, nil
 }
@@ -198,11 +210,12 @@ func (c *client) session(ctx context.Context) (map[int32]int64, context.Context,
 // the engine says it is ready; and the session forgets a revocation that came between transactions, which would otherwise
 // abort the next one. Reading starts again at the committed offsets.
 func (e *Engine) warmUp(ctx context.Context, c *client) error {
-	if err := c.Begin(); err != nil {
-		return &unknownError{err: err}
+	if err := e.begin(ctx, c); err != nil {
+		return err
 	}
 	if !c.warm {
-		c.Produce(ctx, &kgo.Record{Topic: e.cfg.DeadLetter}, func(_ *kgo.Record, err error) {
+		c.Produce(ctx, &kgo.Record{Topic: e.cfg.DeadLetter}, func(r *kgo.Record, err error) {
+			e.out.touch(r.Topic, r.Partition)
 			if err != nil && ctx.Err() == nil {
 				e.log.Warn("the dead-letter topic does not take records", "topic", e.cfg.DeadLetter, "error", err)
 			}
@@ -213,6 +226,22 @@ func (e *Engine) warmUp(ctx context.Context, c *client) error {
 		return &unknownError{err: err}
 	}
 	c.warm = true
+	return nil
+}
+
+// begin begins a transaction when the one before is whole.
+func (e *Engine) begin(ctx context.Context, c *client) (err error) {
+	if err := e.whole(ctx, c); err != nil {
+		return err
+	}
+	if err := c.Begin(); err != nil {
+		return &unknownError{err: err}
+	}
+	if e.static() { // only there it is asked for
+		if c.producer, _, err = c.Client().ProducerID(context.Background()); err != nil {
+			return &unknownError{err: err}
+		}
+	}
 	return nil
 }
 
@@ -261,6 +290,7 @@ func (e *Engine) reconnect(ctx context.Context, why error) error {
 			e.mu.Lock()
 			e.client = c
 			e.mu.Unlock()
+			e.out.forget() // connect has looked everywhere
 			return nil
 		}
 		e.log.Warn("reconnecting", "try", try, "error", err)

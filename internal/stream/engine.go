@@ -2,7 +2,7 @@
 // of input: the batch's steps, their outputs, the changelog of their state and the input offsets are committed in Kafka all
 // or not at all, and the local state follows.
 //
-//	poll ≤ N records → begin → hand them to goka's claims → all are marked → flush → journal → end → state → next
+//	poll ≤ N records → begin → hand them to goka's claims → all are marked → flush → journal → end → state → markers → next
 //
 // The end of a transaction has three outcomes: committed; aborted for certain; and unknown, when a commit was asked for and
 // not confirmed. An unknown one is neither: the client is thrown away, the broker is asked to settle the transaction, and the
@@ -22,6 +22,7 @@ import (
 	"github.com/lovoo/goka"
 	"github.com/lovoo/goka/storage"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
 
 	"oms/internal/kafka"
 	"oms/internal/store"
@@ -92,6 +93,7 @@ type Engine struct {
 	suspects suspects
 	failures int       // in a row, none of them a record's own
 	fenced   time.Time // last
+	marking  *verdict  // whose lost markers are being written, under its id and epoch; nil: none's
 	left     atomic.Bool
 	ready    atomic.Bool
 	woken    chan struct{} // closed and replaced at each change of ready
@@ -131,7 +133,7 @@ func New(c Config) (*Engine, error) {
 	}
 	e := &Engine{cfg: c, table: string(goka.GroupTable(goka.Group(c.Group))), log: c.Log.With("group", c.Group), count: newMetrics(c.Group, c.Metrics),
 		partitions: map[int32]*store.Partition{}, woken: make(chan struct{})}
-	e.out.engine = e
+	e.out.engine, e.out.touched = e, kadm.TopicsSet{}
 	return e, nil
 }
 

@@ -62,6 +62,11 @@ const giveUpAfter = 12
 // serve runs sessions on one client.
 func (e *Engine) serve(ctx context.Context, c *client, h sarama.ConsumerGroupHandler) error {
 	for {
+		if err := e.whole(ctx, c); errors.Is(err, errCancelled) { // offsets that are open would be waited for
+			return nil
+		} else if err != nil {
+			return err
+		}
 		from, sctx, cancel, err := c.session(ctx)
 		if sctx == nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lovoo/goka"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"oms/internal/kafka"
@@ -28,6 +29,7 @@ type output struct {
 	places   []kafka.Place
 	rowsAt   []int64 // by partition: offset of the last row in the changelog; −1: none
 	finished []*kgo.Record
+	touched  kadm.TopicsSet // partitions that may lack the marker of a transaction; it outlives a begin
 }
 
 // shard holds the rows of one partition; only that partition's goroutine writes it while steps run.
@@ -126,6 +128,9 @@ func (o *output) sent(r *kgo.Record, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.finished = append(o.finished, r)
+	if o.engine.static() {
+		o.touched.Add(r.Topic, r.Partition)
+	}
 	if err != nil {
 		if o.err == nil || errors.Is(o.err, kgo.ErrAborting) {
 			o.err = err
@@ -138,6 +143,29 @@ func (o *output) sent(r *kgo.Record, err error) {
 	if r.Topic == o.engine.table {
 		o.rowsAt[r.Partition] = max(o.rowsAt[r.Partition], r.Offset)
 	}
+}
+
+// touch notes a partition of the open transaction that no record tells of.
+func (o *output) touch(topic string, partition int32) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.touched.Add(topic, partition)
+}
+
+// wrote answers where the transaction has written.
+func (o *output) wrote() kadm.TopicsSet {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	all := kadm.TopicsSet{}
+	all.Merge(o.touched)
+	return all
+}
+
+// forget is for markers that were seen.
+func (o *output) forget() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.touched = kadm.TopicsSet{}
 }
 
 // sendRows sends the last value of each key that the batch has written.

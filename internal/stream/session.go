@@ -22,7 +22,8 @@ type session struct {
 	ctx    context.Context // ends with the assignment, or to abort
 	cancel context.CancelFunc
 	parts  map[int32]*claim
-	count  int // partitions of the inbox, and so of the table
+	count  int   // partitions of the inbox, and so of the table
+	groups int32 // partitions of the broker's offsets; 0: not to be seen
 
 	open     bool      // a transaction is
 	began    time.Time // the transaction whose end is not known yet; zero: none
@@ -101,7 +102,9 @@ func (s *session) run(ctx context.Context, h sarama.ConsumerGroupHandler) (err e
 	// A stop ends the recovery at once, and a batch that is stuck after a while.
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(stopGrace, s.cancel) })()
 	setupOver := context.AfterFunc(ctx, s.cancel)
-	if err := s.e.warmUp(s.ctx, s.c); err != nil {
+	if err := s.e.warmUp(s.ctx, s.c); errors.Is(err, errCancelled) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	if err := s.setup(h); err != nil {
@@ -181,6 +184,13 @@ func (s *session) setup(h sarama.ConsumerGroupHandler) error {
 		return fmt.Errorf("stream: offsets of %s: %w", s.e.cfg.Inbox, err)
 	}
 	s.count = len(ends[s.e.cfg.Inbox])
+	if s.e.static() {
+		internal, err := adm.ListTopicsWithInternal(s.ctx, offsetsTopic)
+		if err != nil {
+			return fmt.Errorf("stream: partitions of %s: %w", offsetsTopic, err)
+		}
+		s.groups = int32(len(internal[offsetsTopic].Partitions))
+	}
 	if err := h.Setup(s); err != nil {
 		return err
 	}
