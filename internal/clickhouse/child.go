@@ -74,9 +74,6 @@ func Serve(ctx context.Context, c ChildConfig) error {
 	}
 	defer lock.Close()
 
-	if err := forgetTokens(dataDir(o.Dir)); err != nil {
-		return fmt.Errorf("clickhouse: %w", err)
-	}
 	began := time.Now()
 	server, err := httpd.Open(httpd.Config{Library: o.Library, Dir: dataDir(o.Dir), ConfigFile: o.ConfigFile, Database: o.Database, Password: o.Password, Memory: o.Memory})
 	if err != nil {

@@ -89,46 +89,50 @@ func sink(ctx context.Context, r *run) (result Result, err error) {
 	}); err != nil {
 		return result, err
 	}
-	return result, r.with(ctx, dir, nil, func(p *chaos.Process) error {
-		began := time.Now()
-		if err := r.caughtUp(ctx); err != nil {
-			return err
-		}
-		out.CatchUp = time.Since(began).Seconds()
-		out.PeakCatching = float64(r.usage().peak) / (1 << 20)
-		conn, engine, err := engineOf(dir)
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		out.EngineMiB = float64(statusBytes(engine, "VmRSS:")) / (1 << 20)
-		if err := out.count(ctx, conn); err != nil {
-			return err
-		}
-		out.RowsPerSecond = float64(out.Rows) / out.CatchUp
-		if err := r.rest(ctx, p.PID(), engine); err != nil {
-			return err
-		}
-		stop := out.sample(ctx, conn)
-		on, err := r.paced(ctx, shop, "", r.Rate, r.Warm, r.Duration, int(result.Orders))
-		stop()
-		if err != nil {
-			return err
-		}
-		out.On, out.P99Ratio = on.Latency, on.Latency.P99/out.Off.P99
-		result.Orders += on.Orders
-		if err := r.caughtUp(ctx); err != nil {
-			return err
-		}
-		if err := out.sizes(ctx, conn, result.Orders); err != nil {
-			return err
-		}
-		if err := out.bare(ctx, conn, r); err != nil {
-			return err
-		}
-		out.OfBare = out.RowsPerSecond / out.BarePerSecond
-		return nil
-	})
+	return result, r.with(ctx, dir, nil, func(p *chaos.Process) error { return r.filling(ctx, p, shop, &result) })
+}
+
+// filling measures a system that fills ClickHouse: how it catches up, how long orders take then, and bare inserts of the same rows.
+func (r *run) filling(ctx context.Context, p *chaos.Process, shop *workload.Shop, result *Result) error {
+	out := result.Sink
+	began := time.Now()
+	if err := r.caughtUp(ctx); err != nil {
+		return err
+	}
+	out.CatchUp = time.Since(began).Seconds()
+	out.PeakCatching = float64(r.usage().peak) / (1 << 20)
+	conn, engine, err := engineOf(r.DataDir)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	out.EngineMiB = float64(statusBytes(engine, "VmRSS:")) / (1 << 20)
+	if err := out.count(ctx, conn); err != nil {
+		return err
+	}
+	out.RowsPerSecond = float64(out.Rows) / out.CatchUp
+	if err := r.rest(ctx, p.PID(), engine); err != nil {
+		return err
+	}
+	stop := out.sample(ctx, conn)
+	on, err := r.paced(ctx, shop, "", r.Rate, r.Warm, r.Duration, int(result.Orders))
+	stop()
+	if err != nil {
+		return err
+	}
+	out.On, out.P99Ratio = on.Latency, on.Latency.P99/out.Off.P99
+	result.Orders += on.Orders
+	if err := r.caughtUp(ctx); err != nil {
+		return err
+	}
+	if err := out.sizes(ctx, conn, result.Orders); err != nil {
+		return err
+	}
+	if err := out.bare(ctx, conn, r); err != nil {
+		return err
+	}
+	out.OfBare = out.RowsPerSecond / out.BarePerSecond
+	return nil
 }
 
 // with runs a system on the directory.

@@ -46,6 +46,37 @@ func created(id string, at int64, lines int) *schemas.OrderCreated {
 	return m
 }
 
+// ClickHouse that is killed between the note of a token and the name of the part has the token and no rows. The same is made by hand: the insert takes effect, its answer is
+// lost, and its rows are deleted, which leaves the token.
+func TestATokenWithoutItsRowsLosesNothing(t *testing.T) {
+	r := openRig(t)
+	r.orders(5)
+	r.start(r.sink("a"))
+	r.settled()
+	var away atomic.Bool
+	r.line.breaks(func(q *http.Request) fault {
+		switch {
+		case away.Load():
+			return refuse
+		case into(q, "payments"):
+			away.Store(true)
+			return forget
+		}
+		return none
+	})
+	r.orders(10)
+	r.until("the insert has taken effect", func() bool { return r.count("SELECT count() FROM payments") == 15 })
+	r.exec("ALTER TABLE payments DELETE WHERE order_id > 'ord_000005'")
+	if n := r.count("SELECT count() FROM payments"); n != 5 {
+		t.Fatalf("%d rows, want 5: the test makes no loss", n)
+	}
+	r.line.breaks(nil)
+	r.settled()
+	if n := r.count("SELECT count() FROM payments"); n != 15 {
+		t.Errorf("%d payments, want 15", n)
+	}
+}
+
 // Facts of 130 years in one batch: one insert makes more parts than ClickHouse allows by itself, and its answer is lost. What ClickHouse has no date for is a dead letter.
 func TestFactsOfAbsurdTimesAreThereOnce(t *testing.T) {
 	r := openRig(t)

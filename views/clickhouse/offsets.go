@@ -128,7 +128,7 @@ func note(ctx context.Context, conn driver.Conn, done, intents []intent) error {
 
 // insertSettings: an insert is answered when it stands, one block stays one block a ClickHouse partition, and a token that has been there is not taken again.
 func insertSettings(token string) ch.Settings {
-	s := ch.Settings{"async_insert": 0, "max_partitions_per_insert_block": 0, "max_insert_block_size": 10 * maxBatchRows}
+	s := ch.Settings{"async_insert": 0, "max_partitions_per_insert_block": 0, "max_insert_block_size": 10 * maxBatchRows, "insert_deduplicate": 0}
 	if token != "" {
 		s["insert_deduplicate"], s["insert_deduplication_token"] = 1, token
 	}
