@@ -137,7 +137,10 @@ func (r Result) rows(w io.Writer) {
 		row("sink", "%d rows, %.0f rows/s from the start of the process, %.1f s to catch up", s.Rows, s.RowsPerSecond, s.CatchUp)
 		row("bare inserts", "%.0f rows/s: the sink has %.0f %% of them", s.BarePerSecond, 100*s.OfBare)
 		row("freshness", "p50 %.0f  p95 %.0f  p99 %.0f  max %.0f ms", s.Freshness.P50, s.Freshness.P95, s.Freshness.P99, s.Freshness.Max)
-		row("latency", "sink off p50 %.1f  p99 %.1f ms, on p50 %.1f  p99 %.1f ms: p99 × %.2f", s.Off.P50, s.Off.P99, s.On.P50, s.On.P99, s.P99Ratio)
+		for i := range s.Off {
+			row("latency", "sink off p50 %.1f  p99 %.1f ms, on p50 %.1f  p99 %.1f ms", s.Off[i].P50, s.Off[i].P99, s.On[i].P50, s.On[i].P99)
+		}
+		row("", "p99 × %.2f, of the medians", s.P99Ratio)
 		row("memory", "%.0f MiB at most to open the log, %.0f to catch up besides; engine %.0f MiB resident", s.PeakBefore, s.PeakCatching, s.EngineMiB)
 		row("disk", "%.0f bytes an order in ClickHouse as inserted, %.0f merged", s.BytesPer, s.MergedPer)
 	}

@@ -14,6 +14,7 @@ import (
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	hdr "github.com/HdrHistogram/hdrhistogram-go"
 
 	"oms/internal/clickhouse"
 	"oms/internal/kafka"
@@ -33,17 +34,21 @@ type Sink struct {
 	BarePerSecond float64 `json:"bare_rows_per_second"` // clickhouse-go, the same rows, the same engine, by column, 50,000 an insert
 	OfBare        float64 `json:"of_bare"`
 
-	Off       *Latency `json:"latency_off_ms"` // placed → decided with the sink off, at the rate
-	On        *Latency `json:"latency_on_ms"`
-	P99Ratio  float64  `json:"latency_p99_on_off"`
-	Freshness *Latency `json:"freshness_ms"` // now − the newest fact in ClickHouse, asked every 100 ms at the rate
+	Off       []Latency `json:"latency_off_ms"` // placed → decided with the sink off, at the rate, by round
+	On        []Latency `json:"latency_on_ms"`
+	P99Ratio  float64   `json:"latency_p99_on_off"` // of the medians
+	Freshness *Latency  `json:"freshness_ms"`       // now − the newest fact in ClickHouse, asked every 100 ms at the rate
 
+	ages         *hdr.Histogram
 	PeakBefore   float64 `json:"peak_mib_without"`  // of the process, with the same log, analytics off
 	PeakCatching float64 `json:"peak_mib_catch_up"` // of the process while it catches up
 	EngineMiB    float64 `json:"engine_mib"`        // resident, of the engine's process, after catching up
 	BytesPer     float64 `json:"bytes_per_order"`   // in ClickHouse, as inserted
 	MergedPer    float64 `json:"bytes_per_merged"`  // the same after a merge
 }
+
+// sinkRounds of latencies with the sink off and on, in turn, each in a process of its own.
+const sinkRounds = 3
 
 // sink compares a system that fills ClickHouse with one that does not, and its inserts with bare ones.
 func sink(ctx context.Context, r *run) (result Result, err error) {
@@ -57,43 +62,50 @@ func sink(ctx context.Context, r *run) (result Result, err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	s := workload.Shop{Products: catalogue, OnHand: plenty}
 	result.Mix, result.Rate = mix(s), r.Rate
-	out := &Sink{}
+	out := &Sink{ages: newHistogram()}
 	result.Sink = out
 
-	// Without: the log is filled, and what an order takes is measured.
 	var shop *workload.Shop
-	err = r.with(ctx, dir, []string{"--no-analytics"}, func(p *chaos.Process) error {
+	err = r.with(ctx, dir, []string{"--no-analytics"}, func(*chaos.Process) error {
 		if shop, err = r.shop(ctx, s); err != nil {
 			return err
 		}
 		all, err := r.fixed(ctx, "", r.Live, func(n int) *schemas.PlaceOrder { return placing(shop.Order(n)) }, 0)
-		if err != nil {
-			return err
-		}
 		result.Orders, result.PerSecond, result.Seconds = all.Orders, all.PerSecond, all.Seconds
-		if err := r.rest(ctx, p.PID()); err != nil {
-			return err
-		}
-		off, err := r.paced(ctx, shop, "", r.Rate, r.Warm, r.Duration, r.Live)
-		out.Off = off.Latency
-		result.Orders += off.Orders
 		return err
 	})
 	if err != nil {
 		return result, err
 	}
 	// How much memory the log alone takes when it is opened.
-	if err := r.with(ctx, dir, []string{"--no-analytics"}, func(p *chaos.Process) error {
+	if err := r.with(ctx, dir, []string{"--no-analytics"}, func(*chaos.Process) error {
 		out.PeakBefore = float64(r.usage().peak) / (1 << 20)
 		return nil
 	}); err != nil {
 		return result, err
 	}
-	return result, r.with(ctx, dir, nil, func(p *chaos.Process) error { return r.filling(ctx, p, shop, &result) })
+	if err := r.with(ctx, dir, nil, func(*chaos.Process) error { return r.filling(ctx, &result) }); err != nil {
+		return result, err
+	}
+	for range sinkRounds {
+		if err := r.with(ctx, dir, []string{"--no-analytics"}, func(p *chaos.Process) error {
+			off, err := r.rested(ctx, shop, &result, p.PID())
+			out.Off = append(out.Off, off)
+			return err
+		}); err != nil {
+			return result, err
+		}
+		if err := r.with(ctx, dir, nil, func(p *chaos.Process) error { return r.followed(ctx, p, shop, &result) }); err != nil {
+			return result, err
+		}
+	}
+	out.Freshness = percentiles(out.ages)
+	out.P99Ratio = medianP99(out.On) / medianP99(out.Off)
+	return result, nil
 }
 
-// filling measures a system that fills ClickHouse: how it catches up, how long orders take then, and bare inserts of the same rows.
-func (r *run) filling(ctx context.Context, p *chaos.Process, shop *workload.Shop, result *Result) error {
+// filling measures how a system fills ClickHouse from a log that is there, and bare inserts of the same rows.
+func (r *run) filling(ctx context.Context, result *Result) error {
 	out := result.Sink
 	began := time.Now()
 	if err := r.caughtUp(ctx); err != nil {
@@ -111,20 +123,6 @@ func (r *run) filling(ctx context.Context, p *chaos.Process, shop *workload.Shop
 		return err
 	}
 	out.RowsPerSecond = float64(out.Rows) / out.CatchUp
-	if err := r.rest(ctx, p.PID(), engine); err != nil {
-		return err
-	}
-	stop := out.sample(ctx, conn)
-	on, err := r.paced(ctx, shop, "", r.Rate, r.Warm, r.Duration, int(result.Orders))
-	stop()
-	if err != nil {
-		return err
-	}
-	out.On, out.P99Ratio = on.Latency, on.Latency.P99/out.Off.P99
-	result.Orders += on.Orders
-	if err := r.caughtUp(ctx); err != nil {
-		return err
-	}
 	if err := out.sizes(ctx, conn, result.Orders); err != nil {
 		return err
 	}
@@ -133,6 +131,45 @@ func (r *run) filling(ctx context.Context, p *chaos.Process, shop *workload.Shop
 	}
 	out.OfBare = out.RowsPerSecond / out.BarePerSecond
 	return nil
+}
+
+// followed measures orders, and how fresh ClickHouse is, while the sink follows.
+func (r *run) followed(ctx context.Context, p *chaos.Process, shop *workload.Shop, result *Result) error {
+	if err := r.caughtUp(ctx); err != nil {
+		return err
+	}
+	conn, engine, err := engineOf(r.DataDir)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	stop := result.Sink.sample(ctx, conn)
+	on, err := r.rested(ctx, shop, result, p.PID(), engine)
+	stop()
+	result.Sink.On = append(result.Sink.On, on)
+	return err
+}
+
+// rested is the latency of orders at the rate, after the processes have come to rest.
+func (r *run) rested(ctx context.Context, shop *workload.Shop, result *Result, pids ...int) (Latency, error) {
+	if err := r.rest(ctx, pids...); err != nil {
+		return Latency{}, err
+	}
+	one, err := r.paced(ctx, shop, "", r.Rate, r.Warm, r.Duration, int(result.Orders))
+	if err != nil {
+		return Latency{}, err
+	}
+	result.Orders += one.Orders
+	return *one.Latency, nil
+}
+
+func medianP99(all []Latency) float64 {
+	p99 := make([]float64, len(all))
+	for i, l := range all {
+		p99[i] = l.P99
+	}
+	slices.Sort(p99)
+	return p99[len(p99)/2]
 }
 
 // with runs a system on the directory.
@@ -348,27 +385,16 @@ func copyRows(ctx context.Context, conn driver.Conn, table string) (n int, took 
 // sample asks for the newest fact until it is stopped.
 func (s *Sink) sample(ctx context.Context, conn driver.Conn) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan []time.Duration)
+	done := make(chan struct{})
 	go func() {
-		var all []time.Duration
+		defer close(done)
 		began := time.Now()
 		for sleep(ctx, 100*time.Millisecond, func() {}) == nil {
 			var newest time.Time
 			if err := conn.QueryRow(ctx, `SELECT max(at) FROM order_events WHERE at > now64(3) - toIntervalMinute(10)`).Scan(&newest); err == nil && newest.After(began) { // before the first order of this measurement stands, there is nothing to be fresh
-				all = append(all, time.Since(newest))
+				_ = s.ages.RecordValue(time.Since(newest).Microseconds())
 			}
 		}
-		done <- all
 	}()
-	return func() {
-		cancel()
-		all := <-done
-		slices.Sort(all)
-		at := func(p float64) float64 {
-			return float64(all[min(len(all)-1, int(p*float64(len(all))))].Microseconds()) / 1000
-		}
-		if len(all) > 0 {
-			s.Freshness = &Latency{P50: at(.5), P95: at(.95), P99: at(.99), P999: at(.999), Max: at(1)}
-		}
-	}
+	return func() { cancel(); <-done }
 }
