@@ -2,6 +2,8 @@ package clickhouse_test
 
 import (
 	"fmt"
+	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -57,5 +59,16 @@ func TestReadersLeaveMemoryToInserts(t *testing.T) {
 	t.Logf("%d MiB at most, %d batches", most>>20, batches)
 	if status, answer := post(t, e, "reader", "", "SELECT length(groupArray(number)) FROM numbers(200000000)"); status == 200 {
 		t.Errorf("more than half of all: %s", answer)
+	}
+}
+
+// A statement gets the threads that there are, although the engine has less memory than ClickHouse wants to see free for two.
+func TestAStatementGetsItsThreads(t *testing.T) {
+	if runtime.NumCPU() < 2 {
+		t.Skip("one processor: there is one thread")
+	}
+	c := connect(t, clickhousetest.Start(t).URL())
+	if plan := value[string](t, c, "SELECT arrayStringConcat(groupArray(explain), '\n') FROM (EXPLAIN PIPELINE SELECT number % 10, count() FROM numbers_mt(100000000) GROUP BY 1)"); !strings.Contains(plan, "AggregatingTransform ×") {
+		t.Errorf("one thread:\n%s", plan)
 	}
 }

@@ -23,6 +23,9 @@ type session struct {
 	stale    []string          // settings of which it is not known what they are
 }
 
+// freePerThread is how many bytes have to be free for each thread of a statement. ClickHouse wants a gigabyte, which is one thread in an engine of two.
+const freePerThread = "134217728"
+
 // open makes a session, under a name of its own and with settings that stay.
 func open(e *chdb.Engine, tag string, fixed map[string]string) (*session, error) {
 	c, err := e.Connect()
@@ -34,7 +37,7 @@ func open(e *chdb.Engine, tag string, fixed map[string]string) (*session, error)
 	if first == nil {
 		first = map[string]string{}
 	}
-	first[tagSetting] = tag
+	first[tagSetting], first["max_threads_min_free_memory_per_thread"] = tag, freePerThread
 	if err = s.change(first); err == nil {
 		s.base, err = s.changed()
 	}
