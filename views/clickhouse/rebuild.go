@@ -153,16 +153,21 @@ func (w *refilling) shadowOf(t *table) string { return t.name + shadows + w.lead
 // dropShadows of every rebuild except the one of that id.
 func dropShadows(ctx context.Context, conn driver.Conn, except string) error {
 	var names []string
-	if err := conn.QueryRow(ctx, `SELECT groupArray(name) FROM system.tables WHERE database = currentDatabase() AND position(name, {mark:String}) > 0 AND NOT endsWith(name, {own:String})`,
-		named("mark", shadows), named("own", shadows+except)).Scan(&names); err != nil {
+	if err := conn.QueryRow(ctx, `SELECT groupArray(name) FROM system.tables WHERE database = currentDatabase() AND match(name, {ours:String}) AND NOT endsWith(name, {own:String})`,
+		named("ours", "^("+strings.Join(tableNames(), "|")+")"+shadows+"[A-Z2-7]{8}$"), named("own", shadows+except)).Scan(&names); err != nil {
 		return err
 	}
 	for _, name := range names {
-		if err := conn.Exec(ctx, "DROP TABLE IF EXISTS "+name); err != nil {
+		if err := dropShadow(ctx, conn, name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// dropShadow drops it however large it is: after a swap it is the table that was.
+func dropShadow(ctx context.Context, conn driver.Conn, name string) error {
+	return conn.Exec(ctx, "DROP TABLE IF EXISTS "+name+" SETTINGS max_table_size_to_drop = 0")
 }
 
 // end drops the shadows and then gives the lead back. In that order: a swap that was cut off may still be under way in ClickHouse, and without its shadow it can do
@@ -171,7 +176,7 @@ func (w *refilling) end(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	for _, t := range w.tables {
-		if w.conn.Exec(ctx, "DROP TABLE IF EXISTS "+w.shadowOf(t)) != nil {
+		if dropShadow(ctx, w.conn, w.shadowOf(t)) != nil {
 			return
 		}
 	}

@@ -93,8 +93,9 @@ func TestARebuildMendsARangeWhileFactsArrive(t *testing.T) {
 	}
 }
 
-// What a sink inserts between the last look at a table and the swap would be lost, so also a sink that has just been started waits.
-func TestASinkThatStartsWaitsForASwap(t *testing.T) {
+// beforeSwap runs a test at the moment when ten orders are in the tables, no sink runs, and a rebuild has sent its first swap, which waits to be let go: of a range and of
+// everything.
+func beforeSwap(t *testing.T, test func(r *rig, end <-chan error, letGo func())) {
 	for what, rebuild := range map[string]Rebuild{"REPLACE PARTITION": {From: firstOfMarch, To: firstOfMarch.AddDate(0, 0, 1)}, "EXCHANGE TABLES": {}} {
 		t.Run(what, func(t *testing.T) {
 			r := openRig(t)
@@ -105,48 +106,43 @@ func TestASinkThatStartsWaitsForASwap(t *testing.T) {
 			tool, swaps, letGo := r.tool("tool", what)
 			end := rebuilding(tool, rebuild)
 			<-swaps
-			r.orders(10)
-			b := r.sink("b")
-			r.start(b)
-			r.until("b stands by", func() bool { return b.Status().State == StandingBy })
-			if n := r.count("SELECT count() FROM order_events FINAL"); n != 20 {
-				t.Errorf("%d rows stand during the swap, want 20", n)
-			}
-			letGo()
-			if err := <-end; err != nil {
-				t.Error(err)
-			}
+			test(r, end, letGo)
 			r.settled()
 		})
 	}
 }
 
+// What a sink inserts between the last look at a table and the swap would be lost, so also a sink that has just been started waits.
+func TestASinkThatStartsWaitsForASwap(t *testing.T) {
+	beforeSwap(t, func(r *rig, end <-chan error, letGo func()) {
+		r.orders(10)
+		b := r.sink("b")
+		r.start(b)
+		r.until("b stands by", func() bool { return b.Status().State == StandingBy })
+		if n := r.count("SELECT count() FROM order_events FINAL"); n != 20 {
+			r.Errorf("%d rows stand during the swap, want 20", n)
+		}
+		letGo()
+		if err := <-end; err != nil {
+			r.Error(err)
+		}
+	})
+}
+
 // A rebuild that sleeps beyond its lead has no shadows any more, so the swap that it has sent already changes nothing.
 func TestASwapThatComesTooLateChangesNothing(t *testing.T) {
-	for what, rebuild := range map[string]Rebuild{"REPLACE PARTITION": {From: firstOfMarch, To: firstOfMarch.AddDate(0, 0, 1)}, "EXCHANGE TABLES": {}} {
-		t.Run(what, func(t *testing.T) {
-			r := openRig(t)
-			r.orders(10)
-			stop := r.start(r.sink("a"))
-			r.settled()
-			stop()
-			tool, swaps, letGo := r.tool("tool", what)
-			end := rebuilding(tool, rebuild)
-			<-swaps
-			r.orders(10)
-			r.exec("CREATE TABLE asleep AS sink_leads")
-			r.exec("INSERT INTO asleep SELECT * REPLACE (at - INTERVAL 1 HOUR AS at) FROM sink_leads FINAL")
-			r.exec("EXCHANGE TABLES asleep AND sink_leads")
-			b := r.sink("b")
-			r.start(b)
-			r.until("b has inserted", func() bool { return r.count("SELECT count() FROM order_events FINAL") == 40 })
-			letGo()
-			if err := <-end; err == nil || !strings.Contains(err.Error(), "run it again") {
-				t.Errorf("the rebuild that came too late ended with %v", err)
-			}
-			r.settled()
-		})
-	}
+	beforeSwap(t, func(r *rig, end <-chan error, letGo func()) {
+		r.orders(10)
+		r.exec("CREATE TABLE asleep AS sink_leads")
+		r.exec("INSERT INTO asleep SELECT * REPLACE (at - INTERVAL 1 HOUR AS at) FROM sink_leads FINAL")
+		r.exec("EXCHANGE TABLES asleep AND sink_leads")
+		r.start(r.sink("b"))
+		r.until("b has inserted", func() bool { return r.count("SELECT count() FROM order_events FINAL") == 40 })
+		letGo()
+		if err := <-end; err == nil || !strings.Contains(err.Error(), "run it again") {
+			r.Errorf("the rebuild that came too late ended with %v", err)
+		}
+	})
 }
 
 // The shadow of a rebuild holds what the table had when it began: it must not undo what another has mended meanwhile.

@@ -59,7 +59,7 @@ func (s *Sink) Verify(ctx context.Context, say func(string)) (report Report, err
 	if err != nil {
 		return report, err
 	}
-	if !now.free() {
+	if !now.free() && now.use == filling {
 		report.Filler = now.holder
 	}
 	m, err := remember(ctx, s.conn)

@@ -80,7 +80,9 @@ func (s *Server) Close(ctx context.Context) bool {
 // ServeHTTP answers a statement, or that the server is there.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	params := r.URL.Query()
-	w = patient{w, stall}
+	p := patient{w, stall}
+	w = p
+	defer func() { _ = p.renew() }() // what is still in a buffer is sent after this
 	switch {
 	case !isLoopback(r.Host): // a page in a browser that calls itself by a name that leads here
 		http.Error(w, "The host of a request is to be a loopback address, not "+r.Host, http.StatusForbidden)
