@@ -25,7 +25,9 @@ func (s *session) batches(ctx context.Context) error {
 	defer stop()
 	defer context.AfterFunc(ctx, stop)() // a stop ends the polling, not the batch
 	for pollCtx.Err() == nil {
-		if err := s.e.whole(s.ctx, s.c); err != nil {
+		if err := s.e.whole(pollCtx, s.c); pollCtx.Err() != nil {
+			break
+		} else if err != nil {
 			return err
 		}
 		if err := s.tick(); err != nil {

@@ -238,7 +238,9 @@ func (e *Engine) begin(ctx context.Context, c *client) (err error) {
 		return &unknownError{err: err}
 	}
 	if e.static() { // only there it is asked for
-		if c.producer, _, err = c.Client().ProducerID(context.Background()); err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), transactionTimeout)
+		defer cancel()
+		if c.producer, _, err = c.Client().ProducerID(ctx); err != nil {
 			return &unknownError{err: err}
 		}
 	}

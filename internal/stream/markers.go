@@ -37,7 +37,7 @@ func (e *Engine) whole(session context.Context, c *client) error {
 	defer cancel()
 	over := false
 	for try := 0; ; try++ {
-		open, err := openIn(ctx, c.Client(), c.producer, wrote)
+		open, err := openIn(ctx, c.Client(), c.producer, wrote, true)
 		if err == nil && len(open) == 0 {
 			e.out.forget()
 			return nil
@@ -55,6 +55,9 @@ func (e *Engine) whole(session context.Context, c *client) error {
 		select {
 		case <-time.After(min(time.Millisecond<<min(try, 10), 200*time.Millisecond)):
 		case <-ctx.Done():
+			if session.Err() != nil {
+				return errCancelled
+			}
 			return &unknownError{err: errors.Join(errors.New("the markers of the transaction before are not seen"), err)}
 		}
 	}
@@ -89,27 +92,54 @@ func (e *Engine) decided(ctx context.Context, cl *kgo.Client) (verdict, error) {
 	return verdict{t}, err
 }
 
-// openIn answers in which partitions a producer has records that are not decided. No topics: it looks everywhere. Partitions
-// that may not be looked into count as decided.
-func openIn(ctx context.Context, cl *kgo.Client, producer int64, topics kadm.TopicsSet) (kadm.TopicsSet, error) {
-	all, err := kadm.NewClient(cl).DescribeProducers(ctx, topics)
-	if err != nil {
-		return nil, fmt.Errorf("stream: open transactions: %w", err)
+// openIn answers in which partitions of the topics a producer has records that are not decided. Partitions that are gone, or
+// may not be looked into, count as decided; so do those without a leader, unless all have to be seen.
+func openIn(ctx context.Context, cl *kgo.Client, producer int64, topics kadm.TopicsSet, all bool) (kadm.TopicsSet, error) {
+	req := kmsg.NewPtrDescribeProducersRequest()
+	for topic, partitions := range topics {
+		t := kmsg.NewDescribeProducersRequestTopic()
+		t.Topic, t.Partitions = topic, slices.Sorted(maps.Keys(partitions))
+		req.Topics = append(req.Topics, t)
 	}
 	open := kadm.TopicsSet{}
 	var errs []error
-	all.EachPartition(func(p kadm.DescribedProducersPartition) {
-		if p.Err != nil && !errors.Is(p.Err, kerr.TopicAuthorizationFailed) {
-			errs = append(errs, fmt.Errorf("stream: open transactions of %s/%d: %w", p.Topic, p.Partition, p.Err))
+	failed := func(err error) {
+		switch {
+		case err == nil, errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.UnknownTopicOrPartition):
+		case errors.Is(err, kerr.LeaderNotAvailable) && !all:
+		default:
+			errs = append(errs, fmt.Errorf("stream: open transactions: %w", err))
 		}
-		for _, a := range p.ActiveProducers {
-			if a.ProducerID == producer && a.CurrentTxnStartOffset >= 0 {
-				open.Add(p.Topic, p.Partition)
+	}
+	for _, shard := range cl.RequestSharded(ctx, req) {
+		if failed(shard.Err); shard.Err != nil {
+			continue
+		}
+		for _, t := range shard.Resp.(*kmsg.DescribeProducersResponse).Topics {
+			for _, p := range t.Partitions {
+				failed(kerr.ErrorForCode(p.ErrorCode))
+				for _, a := range p.ActiveProducers {
+					if a.ProducerID == producer && a.CurrentTxnStartOffset >= 0 {
+						open.Add(t.Topic, p.Partition)
+					}
+				}
 			}
 		}
-	})
-	return open, errors.Join(errs...)
+	}
+	return open, errors.Join(append(errs, ctx.Err())...)
 }
+
+// everywhere are the partitions that can be seen: where a transaction wrote is not known any more when it is over.
+func everywhere(ctx context.Context, cl *kgo.Client) (kadm.TopicsSet, error) {
+	all, err := kadm.NewClient(cl).ListTopicsWithInternal(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("stream: topics: %w", err)
+	}
+	return all.TopicsSet(), nil
+}
+
+// leaderPatience is how long a partition without a leader is waited for, which may be one that nobody here writes to.
+const leaderPatience = 10 * time.Second
 
 // mend brings what was over under the engine's id to its end in every partition, before another life of the id begins
 // anything. It leaves a transaction that is under way: the next life aborts it, and has to look again.
@@ -128,8 +158,9 @@ func (e *Engine) mend(ctx context.Context) (underWay bool, err error) {
 		return false, err
 	}
 	defer cl.Close()
+	began := time.Now()
 	for try := 0; ; try++ {
-		t, done, err := e.mendOnce(ctx, cl)
+		t, done, err := e.mendOnce(ctx, cl, time.Since(began) < leaderPatience)
 		if done || ctx.Err() != nil {
 			return t.State == ongoing, errors.Join(err, ctx.Err())
 		}
@@ -141,7 +172,7 @@ func (e *Engine) mend(ctx context.Context) (underWay bool, err error) {
 }
 
 // mendOnce goes one step; done when nothing that is over is open.
-func (e *Engine) mendOnce(ctx context.Context, cl *kgo.Client) (t verdict, done bool, err error) {
+func (e *Engine) mendOnce(ctx context.Context, cl *kgo.Client, all bool) (t verdict, done bool, err error) {
 	if t, err = e.decided(ctx, cl); err != nil || t.TxnID == "" {
 		return t, err == nil, err
 	}
@@ -152,13 +183,17 @@ func (e *Engine) mendOnce(ctx context.Context, cl *kgo.Client) (t verdict, done 
 	if !t.over() {
 		return t, t.State == ongoing, nil // otherwise its markers are being written
 	}
-	open, err := openIn(ctx, cl, t.ProducerID, nil)
+	seen, err := everywhere(ctx, cl)
+	if err != nil {
+		return t, false, err
+	}
+	open, err := openIn(ctx, cl, t.ProducerID, seen, all)
 	if err != nil || len(open) == 0 {
 		return t, err == nil, err
 	}
 	// A process that has our name by mistake may have begun the next one meanwhile. When it has not, it will not: it waits for
 	// the same markers.
-	if again, err := e.decided(ctx, cl); err != nil || again.State != t.State || !again.same(&t) {
+	if again, err := e.decided(ctx, cl); err != nil || again.State != t.State || again.StartTimestamp != t.StartTimestamp || !again.same(&t) {
 		return t, false, err
 	}
 	e.log.Warn("the broker has lost markers of a transaction; they are written now", "state", t.State, "partitions", fmt.Sprint(open))
