@@ -25,6 +25,16 @@ type intent struct {
 	spans []span
 }
 
+// bounds of its spans: from ≤ offsets < to.
+func (i intent) bounds() (from, to kafka.Offsets) {
+	from, to = kafka.Offsets{}, kafka.Offsets{}
+	for _, s := range i.spans {
+		set(from, s.topic, s.partition, s.first)
+		set(to, s.topic, s.partition, s.next)
+	}
+	return from, to
+}
+
 // memory is what sink_offsets says.
 type memory struct {
 	done   map[*table]kafka.Offsets // where each table stands

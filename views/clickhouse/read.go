@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -301,11 +303,7 @@ func (s *Sink) insertAgain(ctx context.Context, i intent, b *block) error {
 	if err := insert(ctx, s.conn, i.table.name, b, i.token); err != nil {
 		return err
 	}
-	from, to := kafka.Offsets{}, kafka.Offsets{}
-	for _, sp := range i.spans {
-		set(from, sp.topic, sp.partition, sp.first)
-		set(to, sp.topic, sp.partition, sp.next)
-	}
+	from, to := i.bounds()
 	var there uint64
 	if err := s.conn.QueryRow(ctx, fmt.Sprintf("SELECT count() FROM %s FINAL WHERE %s", i.table.name, between(from, to))).Scan(&there); err != nil || there >= uint64(b.rows) {
 		return err
@@ -316,17 +314,8 @@ func (s *Sink) insertAgain(ctx context.Context, i intent, b *block) error {
 
 // reread makes the block of an intent again.
 func (s *Sink) reread(ctx context.Context, i intent) (*batch, error) {
-	from, to, wanted := kafka.Offsets{}, kafka.Offsets{}, map[string]bool{}
-	for _, sp := range i.spans {
-		set(from, sp.topic, sp.partition, sp.first)
-		set(to, sp.topic, sp.partition, sp.next)
-		wanted[sp.topic] = true
-	}
-	var names []string
-	for name := range wanted {
-		names = append(names, name)
-	}
-	r, err := s.cfg.Kafka.NewReader(ctx, kafka.From{End: true, Offsets: from}, names...)
+	from, to := i.bounds()
+	r, err := s.cfg.Kafka.NewReader(ctx, kafka.From{End: true, Offsets: from}, slices.Collect(maps.Keys(from))...)
 	if err != nil {
 		return nil, err
 	}
