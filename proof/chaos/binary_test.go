@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -65,8 +66,22 @@ func start(t *testing.T, log io.Writer, args ...string) *Process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(p.Kill)
+	t.Cleanup(func() { bury(t, p) })
 	return p
+}
+
+// bury ends a process and waits until its engine has let go of the data directory too: the engine hears of the end of its parent, and closes its tables first.
+func bury(t *testing.T, p *Process) {
+	t.Helper()
+	p.Kill()
+	locks, err := filepath.Glob(filepath.Join(p.Data, "clickhouse", "*", "engine.lock"))
+	must(t, err)
+	for _, path := range locks {
+		lock, err := os.Open(path)
+		must(t, err)
+		until(t, "the engine has ended", func() bool { return syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil })
+		must(t, lock.Close())
+	}
 }
 
 // up starts everything in one process on the data directory.

@@ -169,7 +169,7 @@ func upAgain(t *testing.T, log io.Writer, data string) *Process {
 	var said bytes.Buffer
 	p, err := Start(t.Context(), binary, io.MultiWriter(log, &said), "up", "--data", data, "--http", "127.0.0.1:0")
 	if err == nil {
-		t.Cleanup(p.Kill)
+		t.Cleanup(func() { bury(t, p) })
 		return p
 	}
 	if word := oneWord(t, said.String()); !strings.Contains(err.Error(), "exit status 1") || !strings.Contains(word, data) {

@@ -227,7 +227,7 @@ func (c *crew) again(i int) error {
 	defer cancel()
 	p, err := Start(ctx, binary, c.log, c.args[i]...)
 	if err == nil {
-		c.t.Cleanup(p.Kill)
+		c.t.Cleanup(func() { bury(c.t, p) })
 		c.running[i] = p
 	}
 	return err
