@@ -143,7 +143,21 @@ func (l *lead) say(ctx context.Context, state string) error {
 		named("epoch", l.epoch), named("holder", l.holder), named("state", state), named("cluster", l.cluster))
 }
 
-// beat shows signs of life until the context ends, and ends it when the lead is another's.
+// keep shows signs of life until the context ends or the answered function is called, and ends the context when the lead is another's. The function waits for a sign that
+// is under way: it would undo a release that came before it.
+func (l *lead) keep(ctx context.Context, lost context.CancelCauseFunc) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l.beat(ctx, lost)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
 func (l *lead) beat(ctx context.Context, lost context.CancelCauseFunc) {
 	for tick := time.NewTicker(leadBeat); ; {
 		select {
@@ -152,7 +166,9 @@ func (l *lead) beat(ctx context.Context, lost context.CancelCauseFunc) {
 				lost(err)
 				return
 			}
-			_ = l.say(ctx, l.use) // when it fails, so does the next insert, which says so
+			whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second) // a statement that is cut off may be done all the same, later
+			_ = l.say(whole, l.use)                                                         // when it fails, so does the next insert, which says so
+			cancel()
 		case <-ctx.Done():
 			tick.Stop()
 			return
@@ -160,9 +176,9 @@ func (l *lead) beat(ctx context.Context, lost context.CancelCauseFunc) {
 	}
 }
 
-// release lets a process that stands by take over at once.
+// release lets a process that stands by take over at once. One that has lost the lead may say so too: it is of its own epoch.
 func (l *lead) release(ctx context.Context) error {
-	if l.epoch == 0 || l.check(ctx) != nil {
+	if l.epoch == 0 {
 		return nil
 	}
 	return l.say(ctx, released)

@@ -118,7 +118,7 @@ func (s *Sink) rebuild(ctx context.Context, r Rebuild, list []*table, say func(s
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	go s.lead.beat(ctx, stop)
+	defer s.lead.keep(ctx, stop)()
 	// What another rebuild has made ready is of before this one, and would undo it.
 	if err := dropShadows(ctx, s.conn, s.lead.id); err != nil {
 		return err

@@ -122,7 +122,7 @@ func (s *Sink) session(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	go s.lead.beat(ctx, cancel)
+	defer s.lead.keep(ctx, cancel)()
 	m, err := remember(ctx, s.conn)
 	if err != nil {
 		return err
