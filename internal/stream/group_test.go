@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -45,8 +46,11 @@ func TestOfTwoWithOneNameOneIsFenced(t *testing.T) {
 		base := t.TempDir()
 		var twins []*instance
 		for n := range 2 {
-			twins = append(twins, r.start(filepath.Join(base, fmt.Sprint(n)), count(r), nil))
-			if err := twins[n].engine.WaitReady(t.Context()); err != nil && n == 0 {
+			i := r.start(filepath.Join(base, fmt.Sprint(n)), count(r), nil)
+			twins = append(twins, i)
+			alive, ended := context.WithCancel(t.Context())
+			go func() { <-i.done; ended() }() // the second one may be fenced before it is ever ready
+			if err := i.engine.WaitReady(alive); err != nil && n == 0 {
 				t.Fatal(err)
 			}
 			r.send(200, 40)

@@ -204,6 +204,8 @@ func (e *Engine) mendOnce(ctx context.Context, cl *kgo.Client, all bool) (t verd
 // mark ends a transaction over the open partitions as the one was ended that left them open: a marker decides all that its
 // producer has in a partition. An id is Empty only when what was open before has been aborted.
 func (e *Engine) mark(ctx context.Context, cl *kgo.Client, of *verdict) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactionTimeout) // cut off in the middle by a stop, the next life would abort it
+	defer cancel()
 	topics := maps.Clone(of.Topics)
 	_, offsets := topics[offsetsTopic]
 	delete(topics, offsetsTopic)
