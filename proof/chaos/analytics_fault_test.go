@@ -70,7 +70,7 @@ func TestASinkOfItsOwnIsKilledDoubledAndLosesItsKafka(t *testing.T) {
 	buyers := shop(alive, t, rest.HTTP, 200, false)
 
 	end := func() func() []int { _, end := c.haunt(t, kills(t, 4), 3*time.Second); return end }()
-	until(t, "all kills are done", func() bool { return log.count("ready http="+first+" ") > kills(t, 4) || t.Failed() })
+	within(t, time.Minute+time.Duration(kills(t, 4))*15*time.Second, "all kills are done", func() bool { return log.count("ready http="+first+" ") > kills(t, 4) || t.Failed() })
 	killed := end()
 	caughtUp(t, broker, log.reader)
 	t.Logf("killed: %v, while orders flow; %d inserts without a known outcome were repeated", killed, log.count("an insert without a known outcome was repeated"))
