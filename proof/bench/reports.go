@@ -71,7 +71,7 @@ func askReports(ctx context.Context, r *run) (result Result, err error) {
 }
 
 func (r *run) fill(ctx context.Context, dir string) error {
-	conn, _, err := engineOf(dir)
+	conn, err := engineOf(dir)
 	if err != nil {
 		return err
 	}

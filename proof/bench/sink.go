@@ -83,15 +83,15 @@ func sink(ctx context.Context, r *run) (result Result, err error) {
 		return result, err
 	}
 	for range sinkRounds {
-		if err := r.with(ctx, dir, []string{"--no-analytics"}, func(p *chaos.Process) error {
-			off, err := r.rested(ctx, shop, &result, p.PID())
+		if err := r.with(ctx, dir, []string{"--no-analytics"}, func(*chaos.Process) error {
+			off, err := r.rested(ctx, shop, &result, r.PID)
 			out.Off = append(out.Off, off)
 			return err
 		}); err != nil {
 			return result, err
 		}
-		if err := r.with(ctx, dir, nil, func(p *chaos.Process) error {
-			on, err := r.followed(ctx, p, shop, &result)
+		if err := r.with(ctx, dir, nil, func(*chaos.Process) error {
+			on, err := r.followed(ctx, shop, &result)
 			out.On = append(out.On, on)
 			return err
 		}); err != nil {
@@ -99,7 +99,7 @@ func sink(ctx context.Context, r *run) (result Result, err error) {
 		}
 	}
 	// In a run of its own: asking ClickHouse ten times a second is work too.
-	if err := r.with(ctx, dir, nil, func(p *chaos.Process) error { return r.fresh(ctx, p, shop, &result) }); err != nil {
+	if err := r.with(ctx, dir, nil, func(*chaos.Process) error { return r.fresh(ctx, shop, &result) }); err != nil {
 		return result, err
 	}
 	out.Freshness = percentiles(out.ages)
@@ -116,12 +116,12 @@ func (r *run) filling(ctx context.Context, result *Result) error {
 	}
 	out.CatchUp = time.Since(began).Seconds()
 	out.PeakCatching = float64(r.usage().peak) / (1 << 20)
-	conn, engine, err := engineOf(r.DataDir)
+	conn, err := engineOf(r.DataDir)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	out.EngineMiB = float64(statusBytes(engine, "VmRSS:")) / (1 << 20)
+	out.EngineMiB = float64(statusBytes(childOf(r.PID), "VmRSS:")) / (1 << 20)
 	if err := out.count(ctx, conn); err != nil {
 		return err
 	}
@@ -137,22 +137,22 @@ func (r *run) filling(ctx context.Context, result *Result) error {
 }
 
 // followed is the latency of orders while the sink follows.
-func (r *run) followed(ctx context.Context, p *chaos.Process, shop *workload.Shop, result *Result) (Latency, error) {
+func (r *run) followed(ctx context.Context, shop *workload.Shop, result *Result) (Latency, error) {
 	if err := r.caughtUp(ctx); err != nil {
 		return Latency{}, err
 	}
-	return r.rested(ctx, shop, result, p.PID(), childOf(p.PID()))
+	return r.rested(ctx, shop, result, r.PID, childOf(r.PID))
 }
 
 // fresh measures how far ClickHouse is behind now while orders flow.
-func (r *run) fresh(ctx context.Context, p *chaos.Process, shop *workload.Shop, result *Result) error {
-	conn, _, err := engineOf(r.DataDir)
+func (r *run) fresh(ctx context.Context, shop *workload.Shop, result *Result) error {
+	conn, err := engineOf(r.DataDir)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	stop := result.Sink.sample(ctx, conn)
-	_, err = r.followed(ctx, p, shop, result)
+	_, err = r.followed(ctx, shop, result)
 	stop()
 	return err
 }

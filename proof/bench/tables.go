@@ -15,22 +15,21 @@ import (
 	"oms/internal/clickhouse"
 )
 
-// engineOf finds the embedded ClickHouse of the system on the directory, and its process.
-func engineOf(dir string) (driver.Conn, int, error) {
+// engineOf connects to the embedded ClickHouse of the system on the directory.
+func engineOf(dir string) (driver.Conn, error) {
 	dirs, err := filepath.Glob(filepath.Join(dir, "clickhouse", "*"))
 	if err != nil || len(dirs) != 1 {
-		return nil, 0, fmt.Errorf("%s: want one embedded ClickHouse, found %d", dir, len(dirs))
+		return nil, fmt.Errorf("%s: want one embedded ClickHouse, found %d", dir, len(dirs))
 	}
 	e, err := clickhouse.ReadEndpoint(dirs[0])
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	url, err := e.FullURL()
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	conn, err := clickhouse.Open(url)
-	return conn, childOf(e.PID), err
+	return clickhouse.Open(url)
 }
 
 // childOf is a process's only child; 0 when there is none to be seen.

@@ -34,6 +34,7 @@ func until(t *testing.T, what string, is func() bool) {
 	within(t, 2*time.Minute, what, is)
 }
 
+// within looks again and again: most conditions lie in other processes, which tell nobody when they change.
 func within(t *testing.T, limit time.Duration, what string, is func() bool) {
 	t.Helper()
 	for end := time.Now().Add(limit); !is(); time.Sleep(10 * time.Millisecond) {
