@@ -31,8 +31,12 @@ type Reader struct {
 	topics []string
 	next   Offsets // per partition, where the next record to deliver may lie
 
-	// MaxPoll is how many records one Poll hands out at most; 0: all that a fetch has brought.
+	// MaxPoll is how many records one Poll hands out at most; 0: all that its fetches have brought.
 	MaxPoll int
+	// Pace is the least time between the ends of two Polls that bring anything: the later one gathers what comes meanwhile. One that follows a pause does not wait. 0: a Poll
+	// is one fetch. It excludes MaxPoll.
+	Pace  time.Duration
+	paced time.Time // when the last Poll ended
 }
 
 // NewReader reads the topics, all of which must exist.
@@ -165,25 +169,45 @@ func (r *Reader) Reached(ends Offsets) bool {
 // Poll waits for the next records and hands them to take, which may keep them. It comes back after at least one fetch, which
 // may have held no record at all, or with the first error of take or of the context.
 func (r *Reader) Poll(ctx context.Context, take func(*kgo.Record) error) error {
+	n, err := r.fetch(ctx, take)
+	for err == nil && n > 0 {
+		rest := r.Pace - time.Since(r.paced)
+		if rest <= 0 {
+			break
+		}
+		waiting, cancel := context.WithTimeout(ctx, rest)
+		_, err = r.fetch(waiting, take)
+		cancel()
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			err = nil
+		}
+	}
+	r.paced = time.Now()
+	return err
+}
+
+// fetch polls once; n records came, markers included.
+func (r *Reader) fetch(ctx context.Context, take func(*kgo.Record) error) (n int, err error) {
 	fetches := r.cl.PollRecords(ctx, r.MaxPoll)
-	if err := ctx.Err(); err != nil && fetches.NumRecords() == 0 {
-		return err
+	n = fetches.NumRecords()
+	if err := ctx.Err(); err != nil && n == 0 {
+		return 0, err
 	}
 	for _, e := range fetches.Errors() {
 		if !errors.Is(e.Err, context.Canceled) && !errors.Is(e.Err, context.DeadlineExceeded) {
-			return fmt.Errorf("kafka: reading %s/%d: %w", e.Topic, e.Partition, e.Err)
+			return n, fmt.Errorf("kafka: reading %s/%d: %w", e.Topic, e.Partition, e.Err)
 		}
 	}
 	for it := fetches.RecordIter(); !it.Done(); {
 		rec := it.Next()
 		if !rec.Attrs.IsControl() {
 			if err := take(rec); err != nil {
-				return err
+				return n, err
 			}
 		}
 		r.next[rec.Topic][rec.Partition] = rec.Offset + 1
 	}
-	return nil
+	return n, nil
 }
 
 // ToEnd polls until everything that was committed when it was called has been handed to take.

@@ -145,3 +145,48 @@ func TestAReaderOfATopicThatIsNotThereIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestAReaderWithAPaceGathersWhatComesSoonAfterThePollBefore(t *testing.T) {
+	kafkatest.Each(t, func(t *testing.T, b kafkatest.Broker) {
+		ctx := context.Background()
+		topic := kafkatest.Name("pace")
+		cl := ensure(t, b.Settings, kafka.Topic{Name: topic, Partitions: 1})
+		say := func(v string) error {
+			return cl.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: []byte(v)}).FirstErr()
+		}
+		r, err := b.NewReader(ctx, kafka.From{}, topic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		if err := say("first"); err != nil {
+			t.Fatal(err)
+		}
+		r.Pace = time.Hour // it follows no poll: one that waited would never come back
+		var got []string
+		if err := r.Poll(ctx, func(rec *kgo.Record) error {
+			got = append(got, string(rec.Value))
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(got, []string{"first"}) {
+			t.Fatalf("the poll after a pause brought %q", got)
+		}
+		got, r.Pace = nil, 2*time.Second
+		if err := say("second"); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Poll(ctx, func(rec *kgo.Record) error {
+			if got = append(got, string(rec.Value)); len(got) == 1 {
+				return say("third") // after this poll has its first record
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(got, []string{"second", "third"}) {
+			t.Errorf("one poll within the pace brought %q", got)
+		}
+	})
+}

@@ -49,21 +49,21 @@ func (s *session) batches(ctx context.Context) error {
 	return nil
 }
 
-// poll fetches the next batch. Markers of transactions only move the position.
+// poll fetches the next batch, and goes on until the pace allows another transaction or the batch is full. Markers of
+// transactions only move the position.
 func (s *session) poll(ctx context.Context) error {
 	s.polled = s.polled[:0]
 	limit := s.e.suspects.limit(s.e.cfg.MaxBatch)
-	if err := s.fetch(ctx, limit, s.untilWake()); err != nil {
-		return err
-	}
-	if wait := s.e.cfg.PollWait; wait > 0 && len(s.polled) > 0 {
-		for end := time.Now().Add(wait); len(s.polled) < limit && time.Until(end) > 0 && ctx.Err() == nil; {
-			if err := s.fetch(ctx, limit-len(s.polled), time.Until(end)); err != nil {
-				return err
-			}
+	err := s.fetch(ctx, limit, s.untilWake())
+	for err == nil && ctx.Err() == nil && len(s.polled) > 0 && len(s.polled) < limit {
+		rest := pace - time.Since(s.paced)
+		if rest <= 0 {
+			break
 		}
+		err = s.fetch(ctx, limit-len(s.polled), rest)
 	}
-	return nil
+	s.paced = time.Now()
+	return err
 }
 
 // fetch polls once, for wait at most.

@@ -53,8 +53,7 @@ type Config struct {
 	Journal  Journal // of an embedded broker; nil on a real Kafka
 
 	Store    *store.DB
-	MaxBatch int           // records in one transaction at most; default 2,000
-	PollWait time.Duration // how long a batch that is not full waits for more; default not at all
+	MaxBatch int // records in one transaction at most; default 2,000
 
 	// Deadline finds in a row's bytes when it wants to be woken; Tick is the record that its owner then sends to the inbox.
 	// Both nil: no deadlines.
@@ -74,6 +73,7 @@ const (
 	sessionTimeout     = 10 * time.Second
 	heartbeatInterval  = time.Second
 	fetchWait          = 250 * time.Millisecond // a fetch that finds nothing holds up one for other partitions
+	pace               = 2 * time.Millisecond   // between two transactions, unless a batch is full; see DESIGN.md
 	linger             = 5 * time.Millisecond   // a long batch is sent while it runs; Flush ends the wait
 	stopGrace          = 8 * time.Second        // what a stop gives the open batch
 )
@@ -116,8 +116,8 @@ func New(c Config) (*Engine, error) {
 	if (c.Journal == nil) != (c.Life == "") {
 		errs = append(errs, errors.New("stream: Journal and Life belong together: both on an embedded broker, none on a real one"))
 	}
-	if c.MaxBatch < 0 || c.PollWait < 0 {
-		errs = append(errs, fmt.Errorf("stream: MaxBatch is %d and PollWait %v: neither may be negative", c.MaxBatch, c.PollWait))
+	if c.MaxBatch < 0 {
+		errs = append(errs, fmt.Errorf("stream: MaxBatch is %d: it may not be negative", c.MaxBatch))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

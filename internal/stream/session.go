@@ -27,6 +27,7 @@ type session struct {
 
 	open     bool      // a transaction is
 	began    time.Time // the transaction whose end is not known yet; zero: none
+	paced    time.Time // when the last poll ended
 	left     atomic.Int64
 	marked   chan struct{} // one token when left reaches 0
 	died     chan struct{} // one token when a claim's goroutine ends
