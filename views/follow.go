@@ -3,7 +3,6 @@ package views
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -47,9 +46,6 @@ func (v *Views) follow(ctx context.Context) error {
 		}
 		f := newFetch()
 		err := r.Poll(ctx, func(rec *kgo.Record) error {
-			if rec.Offset < at[rec.Topic][rec.Partition] {
-				return fmt.Errorf("views: %s/%d went back from offset %d to %d", rec.Topic, rec.Partition, at[rec.Topic][rec.Partition], rec.Offset)
-			}
 			f.take(rec)
 			return nil
 		})

@@ -36,7 +36,7 @@ type Reader struct {
 	// Pace is the least time between the ends of two Polls that bring anything: the later one gathers what comes meanwhile. One that follows a pause does not wait. 0: a Poll
 	// is one fetch. It excludes MaxPoll.
 	Pace  time.Duration
-	paced time.Time // when the last Poll ended
+	paced time.Time // when the last Poll ended that brought anything
 }
 
 // NewReader reads the topics, all of which must exist.
@@ -170,16 +170,19 @@ func (r *Reader) Reached(ends Offsets) bool {
 // may have held no record at all, or with the first error of take or of the context.
 func (r *Reader) Poll(ctx context.Context, take func(*kgo.Record) error) error {
 	n, err := r.fetch(ctx, take)
-	for err == nil && n > 0 {
+	if n == 0 || r.Pace == 0 {
+		return err
+	}
+	for err == nil {
 		rest := r.Pace - time.Since(r.paced)
 		if rest <= 0 {
 			break
 		}
 		waiting, cancel := context.WithTimeout(ctx, rest)
-		_, err = r.fetch(waiting, take)
+		more, failed := r.fetch(waiting, take)
 		cancel()
-		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-			err = nil
+		if more > 0 || ctx.Err() != nil || !errors.Is(failed, context.DeadlineExceeded) {
+			err = failed
 		}
 	}
 	r.paced = time.Now()
@@ -190,16 +193,19 @@ func (r *Reader) Poll(ctx context.Context, take func(*kgo.Record) error) error {
 func (r *Reader) fetch(ctx context.Context, take func(*kgo.Record) error) (n int, err error) {
 	fetches := r.cl.PollRecords(ctx, r.MaxPoll)
 	n = fetches.NumRecords()
-	if err := ctx.Err(); err != nil && n == 0 {
-		return 0, err
-	}
 	for _, e := range fetches.Errors() {
 		if !errors.Is(e.Err, context.Canceled) && !errors.Is(e.Err, context.DeadlineExceeded) {
 			return n, fmt.Errorf("kafka: reading %s/%d: %w", e.Topic, e.Partition, e.Err)
 		}
 	}
+	if err := ctx.Err(); err != nil && n == 0 {
+		return 0, err
+	}
 	for it := fetches.RecordIter(); !it.Done(); {
 		rec := it.Next()
+		if at := r.next[rec.Topic][rec.Partition]; rec.Offset < at { // its log has lost its end, and the client has found another
+			return n, fmt.Errorf("kafka: %s/%d went back from offset %d to %d", rec.Topic, rec.Partition, at, rec.Offset)
+		}
 		if !rec.Attrs.IsControl() {
 			if err := take(rec); err != nil {
 				return n, err

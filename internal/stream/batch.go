@@ -62,18 +62,21 @@ func (s *session) poll(ctx context.Context) error {
 		}
 		err = s.fetch(ctx, limit-len(s.polled), rest)
 	}
-	s.paced = time.Now()
+	if len(s.polled) > 0 {
+		s.paced = time.Now()
+	}
 	return err
 }
 
 // fetch polls once, for wait at most.
 func (s *session) fetch(ctx context.Context, limit int, wait time.Duration) error {
+	waiting := ctx
 	if wait < forever {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, wait)
+		waiting, cancel = context.WithTimeout(ctx, wait)
 		defer cancel()
 	}
-	fetches := s.c.PollRecords(ctx, limit)
+	fetches := s.c.PollRecords(waiting, limit)
 	for it := fetches.RecordIter(); !it.Done(); {
 		r := it.Next()
 		if c := s.parts[r.Partition]; c != nil {
@@ -118,6 +121,7 @@ func (s *session) batch() error {
 	}
 	s.e.count.records.Observe(float64(len(s.messages)))
 	s.e.suspects.passed(s.messages)
+	s.messages = s.messages[:0] // what fails from here on is not their fault
 	s.e.failures = 0
 	return nil
 }

@@ -158,9 +158,15 @@ func (e *Engine) mend(ctx context.Context) (underWay bool, err error) {
 		return false, err
 	}
 	defer cl.Close()
-	began := time.Now()
+	began, begun := time.Now(), false
 	for try := 0; ; try++ {
 		t, done, err := e.mendOnce(ctx, cl, time.Since(began) < leaderPatience)
+		if e.marking != nil && !begun { // cut off in the middle by a stop or a time-out, the next life would abort it
+			begun = true
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), stopGrace)
+			defer cancel()
+		}
 		if done || ctx.Err() != nil {
 			return t.State == ongoing, errors.Join(err, ctx.Err())
 		}
@@ -204,8 +210,6 @@ func (e *Engine) mendOnce(ctx context.Context, cl *kgo.Client, all bool) (t verd
 // mark ends a transaction over the open partitions as the one was ended that left them open: a marker decides all that its
 // producer has in a partition. An id is Empty only when what was open before has been aborted.
 func (e *Engine) mark(ctx context.Context, cl *kgo.Client, of *verdict) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), transactionTimeout) // cut off in the middle by a stop, the next life would abort it
-	defer cancel()
 	topics := maps.Clone(of.Topics)
 	_, offsets := topics[offsetsTopic]
 	delete(topics, offsetsTopic)

@@ -146,6 +146,9 @@ func (r *run) followed(ctx context.Context, shop *workload.Shop, result *Result)
 
 // fresh measures how far ClickHouse is behind now while orders flow.
 func (r *run) fresh(ctx context.Context, shop *workload.Shop, result *Result) error {
+	if err := r.caughtUp(ctx); err != nil { // before that no engine may be there
+		return err
+	}
 	conn, err := engineOf(r.DataDir)
 	if err != nil {
 		return err

@@ -34,6 +34,7 @@ type lead struct {
 	cluster string
 	epoch   uint64 // ours; 0: none yet
 	use     string // of ours: filling or swapping
+	said    bool   // ClickHouse has our epoch, for certain
 }
 
 // standing is who leads.
@@ -86,7 +87,8 @@ func (l *lead) acquire(ctx context.Context, use string) error {
 		return fmt.Errorf("the tables hold the facts of Kafka cluster %s, and this is cluster %s: give each a database of its own (clickhouse.url)", now.cluster, l.cluster)
 	}
 	switch {
-	case l.epoch > 0 && now.epoch == l.epoch && now.holder == l.holder && l.use == use:
+	case l.epoch > 0 && now.epoch == l.epoch && now.holder == l.holder && now.use == use:
+		l.said = true
 		return l.alone(ctx)
 	case !now.free() && (l.epoch > 0 || now.use == swapping):
 		return fmt.Errorf("%w: %s", errFenced, now.holder)
@@ -95,10 +97,11 @@ func (l *lead) acquire(ctx context.Context, use string) error {
 	if err := l.conn.QueryRow(ctx, `SELECT bitShiftRight(max(seq), 32) FROM sink_offsets`).Scan(&used); err != nil {
 		return err
 	}
-	l.epoch, l.use = max(now.epoch, used)+1, use
+	l.epoch, l.use, l.said = max(now.epoch, used)+1, use, false
 	if err := l.say(ctx, use); err != nil {
 		return err
 	}
+	l.said = true
 	if err := l.check(ctx); err != nil { // two that started together took the same epoch: the one with the greater name has it
 		return err
 	}
@@ -144,7 +147,7 @@ func (l *lead) say(ctx context.Context, state string) error {
 }
 
 // keep shows signs of life until the context ends or the answered function is called, and ends the context when the lead is another's. The function waits for a sign that
-// is under way: it would undo a release that came before it.
+// is under way, for two seconds at most: it would undo a release that came before it.
 func (l *lead) keep(ctx context.Context, lost context.CancelCauseFunc) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -159,26 +162,38 @@ func (l *lead) keep(ctx context.Context, lost context.CancelCauseFunc) (stop fun
 }
 
 func (l *lead) beat(ctx context.Context, lost context.CancelCauseFunc) {
-	for tick := time.NewTicker(leadBeat); ; {
+	tick := time.NewTicker(leadBeat)
+	defer tick.Stop()
+	for {
 		select {
 		case <-tick.C:
 			if err := l.check(ctx); errors.Is(err, errFenced) {
 				lost(err)
+				return
+			} else if ctx.Err() != nil {
 				return
 			}
 			whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second) // a statement that is cut off may be done all the same, later
 			_ = l.say(whole, l.use)                                                         // when it fails, so does the next insert, which says so
 			cancel()
 		case <-ctx.Done():
-			tick.Stop()
 			return
 		}
 	}
 }
 
-// release lets a process that stands by take over at once. One that has lost the lead may say so too: it is of its own epoch.
+// overtaken is why work under a lead ended: its loss, where that has cut the work off.
+func overtaken(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, errFenced) {
+		return cause
+	}
+	return err
+}
+
+// release lets a process that stands by take over at once. One that has lost the lead may say so too: it is of its own epoch. An epoch that was perhaps never taken is not
+// released: to say it would take the lead from another.
 func (l *lead) release(ctx context.Context) error {
-	if l.epoch == 0 {
+	if !l.said {
 		return nil
 	}
 	return l.say(ctx, released)

@@ -119,17 +119,23 @@ func (s *Sink) rebuild(ctx context.Context, r Rebuild, list []*table, say func(s
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	defer s.lead.keep(ctx, stop)()
+	return overtaken(ctx, w.replace(ctx, say))
+}
+
+// replace puts the shadows in the place of what was there, under the lead.
+func (w *refilling) replace(ctx context.Context, say func(string)) error {
 	// What another rebuild has made ready is of before this one, and would undo it.
-	if err := dropShadows(ctx, s.conn, s.lead.id); err != nil {
+	if err := dropShadows(ctx, w.conn, w.lead.id); err != nil {
 		return err
 	}
-	if m, err = remember(ctx, s.conn); err != nil {
+	m, err := remember(ctx, w.conn)
+	if err != nil {
 		return err
 	}
-	if err := s.repeat(ctx, m); err != nil {
+	if err := w.repeat(ctx, m); err != nil {
 		return err
 	}
-	for _, t := range list {
+	for _, t := range w.tables {
 		if err := w.swap(ctx, t); err != nil {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}

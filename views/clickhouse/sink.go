@@ -123,6 +123,11 @@ func (s *Sink) session(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer s.lead.keep(ctx, cancel)()
+	return overtaken(ctx, s.fill(ctx, cancel))
+}
+
+// fill goes on where the tables stand, until something fails or ends the context, as a failed insert does.
+func (s *Sink) fill(ctx context.Context, cancel context.CancelCauseFunc) error {
 	m, err := remember(ctx, s.conn)
 	if err != nil {
 		return err
