@@ -12,8 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"oms/internal/clickhouse"
 	sink "oms/views/clickhouse"
 	"oms/views/clickhouse/desk"
@@ -63,19 +61,6 @@ func (a *analytics) failed(err error) (news bool) {
 	return news
 }
 
-// states are the sink's metric of its state while there is no sink yet.
-func (a *analytics) states() (all []prometheus.Collector) {
-	for _, name := range []string{sink.Starting, sink.Waiting} {
-		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "oms_analytics_state", Help: "1 for what the sink does.", ConstLabels: prometheus.Labels{"state": name}}, func() float64 {
-			if a.status().State == name {
-				return 1
-			}
-			return 0
-		}))
-	}
-	return all
-}
-
 // behind is how many offsets the tables lack, where that is known.
 func (a *analytics) behind() (int64, bool) {
 	if s := a.running.Load(); s != nil {
@@ -121,6 +106,7 @@ func (a *app) openAnalytics() error {
 	if len(a.roles) == 1 && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(176 << 20) // a process of its own is meant to be small: it collects more often rather than grow with the lag
 	}
+	a.metrics.MustRegister(sink.States(func() string { return a.analytics.status().State })...)
 	a.parts = append(a.parts, part{"analytics", a.runAnalytics, func() bool { return true }})
 	return nil
 }
@@ -161,13 +147,6 @@ func (a *app) runAnalytics(ctx context.Context) error {
 
 // untilEngine starts the embedded ClickHouse, trying again until it starts; nil: the context has ended.
 func (a *app) untilEngine(ctx context.Context) *clickhouse.Engine {
-	states := a.analytics.states()
-	a.metrics.MustRegister(states...)
-	defer func() {
-		for _, s := range states {
-			a.metrics.Unregister(s) // the sink has its own
-		}
-	}()
 	for wait := 500 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
 		conf, err := a.engine(a.conf, a.id)
 		if err == nil {

@@ -223,7 +223,7 @@ func slowest(done map[*table]kafka.Offsets) kafka.Offsets {
 func (s *Sink) open(ctx context.Context, done map[*table]kafka.Offsets) (*kafka.Reader, error) {
 	for {
 		at := slowest(done)
-		r, err := s.cfg.Kafka.NewReader(ctx, kafka.From{Offsets: at, Gather: max(min(s.cfg.Interval/4, time.Second), 10*time.Millisecond)}, topicNames()...)
+		r, err := s.cfg.Kafka.NewReader(ctx, kafka.From{Offsets: at, Gather: max(min(s.cfg.Interval/20, time.Second), 10*time.Millisecond)}, topicNames()...)
 		if err != nil {
 			return nil, err
 		}

@@ -165,14 +165,19 @@ func (m *metrics) register(to prometheus.Registerer, s *state) {
 			}
 			return float64(now.LastEvent.UnixMilli()) / 1000
 		}))
+}
+
+// States are the metrics of what a sink does: 1 for the state that it is in now, 0 for the others. They are its owner's to register, which is there before the sink is.
+func States(now func() string) (all []prometheus.Collector) {
 	for _, name := range allStates {
-		to.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "oms_analytics_state", Help: "1 for what the sink does.", ConstLabels: prometheus.Labels{"state": name}}, func() float64 {
-			if s.status().State == name {
+		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "oms_analytics_state", Help: "1 for what the sink does.", ConstLabels: prometheus.Labels{"state": name}}, func() float64 {
+			if now() == name {
 				return 1
 			}
 			return 0
 		}))
 	}
+	return all
 }
 
 func (m *metrics) inserted(t *table, rows int, took time.Duration) {

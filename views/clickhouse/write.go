@@ -7,7 +7,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// insertsAtOnce into ClickHouse: enough that one waits for the network while another is worked on.
+// insertsAtOnce of a full batch into ClickHouse: enough that one waits for the network while another is worked on. Those of others come one by one, since nobody waits for
+// them, and orders may need the other processors.
 const insertsAtOnce = 2
 
 // patience with a batch: one that takes longer is waited for, and /readyz says so.
@@ -77,7 +78,10 @@ func (w *writer) write(ctx context.Context, b *batch) error {
 		return err
 	}
 	var g errgroup.Group
-	g.SetLimit(insertsAtOnce)
+	g.SetLimit(1)
+	if b.full() {
+		g.SetLimit(insertsAtOnce)
+	}
 	for _, i := range intents {
 		g.Go(func() error {
 			began := time.Now()
