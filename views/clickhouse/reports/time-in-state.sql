@@ -30,23 +30,23 @@ FROM
     (
         -- Grouped by order, so a row that is there twice is no second one, and FINAL is not needed.
         SELECT
-            order_id,
+            sipHash128(order_id) AS id, -- shorter than the id, and as good as it
             minIf(at, type = 'OrderCancellationRequested') AS asked_at,
             minIf(at, type = 'OrderCancelled') AS cancelled_at,
             maxIf(status_before = 'CONFIRMED', type = 'OrderCancellationRequested') AS was_confirmed
         FROM order_events
         PREWHERE type IN ('OrderCancellationRequested', 'OrderCancelled')
         WHERE tenant = {tenant:String} AND at < {to:DateTime64(3, 'UTC')}
-        GROUP BY order_id
+        GROUP BY id
     ) AS c
     LEFT JOIN
     (
-        SELECT order_id, max(decided_at) AS confirmed_at -- the same in each of these versions
+        SELECT sipHash128(order_id) AS id, max(decided_at) AS confirmed_at -- the same in each of these versions
         FROM orders_now
         PREWHERE status IN ('CANCELLING', 'CANCELLED')
         WHERE tenant = {tenant:String}
-        GROUP BY order_id
-    ) AS o ON o.order_id = c.order_id
+        GROUP BY id
+    ) AS o ON o.id = c.id
     ARRAY JOIN [(5, confirmed_at, if(was_confirmed, asked_at, toDateTime64(0, 3, 'UTC'))), (6, asked_at, cancelled_at)] AS stay
     WHERE stay.3 >= {from:DateTime64(3, 'UTC')} AND least(stay.2, stay.3) >= toDateTime64(1, 3, 'UTC') -- left within the span, and both times are known
 )
