@@ -107,7 +107,7 @@ func TestNoPersonalDataIsWrittenInPlain(t *testing.T) {
 		}
 	}
 	err := filepath.WalkDir(data, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
+		if err == nil && d.Type().IsRegular() { // the engine's links lead to directories that are in the tree themselves
 			look(path)
 		}
 		return err
