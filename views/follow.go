@@ -19,10 +19,6 @@ var sourceOf = func() map[string]source {
 	return m
 }()
 
-// pace is the least time between two commits of the views. Small transactions follow one another faster than that, and to
-// commit each costs more than to show some of them a moment later.
-const pace = 2 * time.Millisecond
-
 // follow reads from where the views stand until something fails.
 func (v *Views) follow(ctx context.Context) error {
 	r, err := v.open(ctx)
@@ -30,7 +26,6 @@ func (v *Views) follow(ctx context.Context) error {
 		return err
 	}
 	defer r.Close()
-	r.Pace = pace
 	target, err := r.Ends(ctx)
 	if err != nil {
 		return err

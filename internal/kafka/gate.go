@@ -68,9 +68,9 @@ func (g *gate) Accept() (net.Conn, error) {
 
 // dial connects from this process.
 func (g *gate) dial(ctx context.Context) (net.Conn, error) {
-	near, far := net.Pipe()
+	near, far := pipe()
 	select {
-	case g.conns <- far:
+	case g.conns <- &guarded{Conn: far}:
 		return near, nil
 	case <-g.closed:
 		return nil, net.ErrClosed

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -12,13 +13,20 @@ import (
 // maxRequest is the largest request taken from the network, in bytes: Kafka's socket.request.max.bytes.
 const maxRequest = 100 << 20
 
+// fetchPace is the least time between two fetches of a connection. Small transactions follow one another faster than that, and what a fetch costs both sides, and each
+// transaction and commit that begins with it, is more than to see some records a moment later: see DESIGN.md. A fetch that has waited for records longer than that is
+// followed at once.
+const fetchPace = 1500 * time.Microsecond
+
 // guarded lets through what begins like a request of Kafka's protocol, and ends the connection at anything else. The broker
 // itself trusts the first bytes: a request type that it does not know ends its process, and a length is allocated at once.
+// Fetches it lets through at their pace.
 type guarded struct {
 	net.Conn
-	head []byte // checked and not yet read
-	left int    // bytes of the request after head
-	buf  [requestHead]byte
+	head    []byte // checked and not yet read
+	left    int    // bytes of the request after head
+	buf     [requestHead]byte
+	fetched time.Time // when it let the last fetch through
 }
 
 // requestHead is length (4), type (2), version (2) and correlation id (4).
@@ -52,6 +60,10 @@ func (g *guarded) next() error {
 	// A client that asks for versions may itself be newer than we are: the broker answers that.
 	if req := kmsg.RequestForKey(key); req == nil || version < 0 || version > req.MaxVersion() && key != kmsg.ApiVersions.Int16() {
 		return fmt.Errorf("a request of type %d, version %d, which is unknown", key, version)
+	}
+	if key == kmsg.Fetch.Int16() {
+		time.Sleep(fetchPace - time.Since(g.fetched))
+		g.fetched = time.Now()
 	}
 	g.head, g.left = g.buf[:], int(size)-(requestHead-4)
 	return nil

@@ -33,10 +33,6 @@ type Reader struct {
 
 	// MaxPoll is how many records one Poll hands out at most; 0: all that its fetches have brought.
 	MaxPoll int
-	// Pace is the least time between the ends of two Polls that bring anything: the later one gathers what comes meanwhile. One that follows a pause does not wait. 0: a Poll
-	// is one fetch. It excludes MaxPoll.
-	Pace  time.Duration
-	paced time.Time // when the last Poll ended that brought anything
 }
 
 // NewReader reads the topics, all of which must exist.
@@ -169,51 +165,28 @@ func (r *Reader) Reached(ends Offsets) bool {
 // Poll waits for the next records and hands them to take, which may keep them. It comes back after at least one fetch, which
 // may have held no record at all, or with the first error of take or of the context.
 func (r *Reader) Poll(ctx context.Context, take func(*kgo.Record) error) error {
-	n, err := r.fetch(ctx, take)
-	if n == 0 || r.Pace == 0 {
-		return err
-	}
-	for err == nil {
-		rest := r.Pace - time.Since(r.paced)
-		if rest <= 0 {
-			break
-		}
-		waiting, cancel := context.WithTimeout(ctx, rest)
-		more, failed := r.fetch(waiting, take)
-		cancel()
-		if more > 0 || ctx.Err() != nil || !errors.Is(failed, context.DeadlineExceeded) {
-			err = failed
-		}
-	}
-	r.paced = time.Now()
-	return err
-}
-
-// fetch polls once; n records came, markers included.
-func (r *Reader) fetch(ctx context.Context, take func(*kgo.Record) error) (n int, err error) {
 	fetches := r.cl.PollRecords(ctx, r.MaxPoll)
-	n = fetches.NumRecords()
 	for _, e := range fetches.Errors() {
 		if !errors.Is(e.Err, context.Canceled) && !errors.Is(e.Err, context.DeadlineExceeded) {
-			return n, fmt.Errorf("kafka: reading %s/%d: %w", e.Topic, e.Partition, e.Err)
+			return fmt.Errorf("kafka: reading %s/%d: %w", e.Topic, e.Partition, e.Err)
 		}
 	}
-	if err := ctx.Err(); err != nil && n == 0 {
-		return 0, err
+	if err := ctx.Err(); err != nil && fetches.NumRecords() == 0 {
+		return err
 	}
 	for it := fetches.RecordIter(); !it.Done(); {
 		rec := it.Next()
 		if at := r.next[rec.Topic][rec.Partition]; rec.Offset < at { // its log has lost its end, and the client has found another
-			return n, fmt.Errorf("kafka: %s/%d went back from offset %d to %d", rec.Topic, rec.Partition, at, rec.Offset)
+			return fmt.Errorf("kafka: %s/%d went back from offset %d to %d", rec.Topic, rec.Partition, at, rec.Offset)
 		}
 		if !rec.Attrs.IsControl() {
 			if err := take(rec); err != nil {
-				return n, err
+				return err
 			}
 		}
 		r.next[rec.Topic][rec.Partition] = rec.Offset + 1
 	}
-	return n, nil
+	return nil
 }
 
 // ToEnd polls until everything that was committed when it was called has been handed to take.

@@ -49,34 +49,16 @@ func (s *session) batches(ctx context.Context) error {
 	return nil
 }
 
-// poll fetches the next batch, and goes on until the pace allows another transaction or the batch is full. Markers of
-// transactions only move the position.
+// poll fetches the next batch. Markers of transactions only move the position.
 func (s *session) poll(ctx context.Context) error {
 	s.polled = s.polled[:0]
-	limit := s.e.suspects.limit(s.e.cfg.MaxBatch)
-	err := s.fetch(ctx, limit, s.untilWake())
-	for err == nil && ctx.Err() == nil && len(s.polled) > 0 && len(s.polled) < limit {
-		rest := pace - time.Since(s.paced)
-		if rest <= 0 {
-			break
-		}
-		err = s.fetch(ctx, limit-len(s.polled), rest)
-	}
-	if len(s.polled) > 0 {
-		s.paced = time.Now()
-	}
-	return err
-}
-
-// fetch polls once, for wait at most.
-func (s *session) fetch(ctx context.Context, limit int, wait time.Duration) error {
 	waiting := ctx
-	if wait < forever {
+	if wait := s.untilWake(); wait < forever {
 		var cancel context.CancelFunc
 		waiting, cancel = context.WithTimeout(ctx, wait)
 		defer cancel()
 	}
-	fetches := s.c.PollRecords(waiting, limit)
+	fetches := s.c.PollRecords(waiting, s.e.suspects.limit(s.e.cfg.MaxBatch))
 	for it := fetches.RecordIter(); !it.Done(); {
 		r := it.Next()
 		if c := s.parts[r.Partition]; c != nil {

@@ -73,7 +73,6 @@ const (
 	sessionTimeout     = 10 * time.Second
 	heartbeatInterval  = time.Second
 	fetchWait          = 250 * time.Millisecond // a fetch that finds nothing holds up one for other partitions
-	pace               = 1 * time.Millisecond   // between two transactions, unless a batch is full: see DESIGN.md
 	linger             = 5 * time.Millisecond   // a long batch is sent while it runs; Flush ends the wait
 	stopGrace          = 8 * time.Second        // what a stop gives the open batch
 )

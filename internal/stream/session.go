@@ -27,7 +27,6 @@ type session struct {
 
 	open     bool      // a transaction is
 	began    time.Time // the transaction whose end is not known yet; zero: none
-	paced    time.Time // when the last poll ended that brought anything
 	left     atomic.Int64
 	marked   chan struct{} // one token when left reaches 0
 	died     chan struct{} // one token when a claim's goroutine ends
