@@ -11,6 +11,10 @@ import (
 // them, and orders may need the other processors.
 const insertsAtOnce = 2
 
+// spread is the part of the interval, one in so many, over which the inserts of a batch that is not full are spread: what the engine takes from orders comes in small pieces
+// then, which hold up fewer of them than one of 60 ms.
+const spread = 2
+
 // patience with a batch: one that takes longer is waited for, and /readyz says so.
 const patience = 10 * time.Second
 
@@ -78,12 +82,16 @@ func (w *writer) write(ctx context.Context, b *batch) error {
 		return err
 	}
 	var g errgroup.Group
-	g.SetLimit(1)
+	atOnce, apart := 1, s.cfg.Interval/spread/time.Duration(len(tables))
 	if b.full() {
-		g.SetLimit(insertsAtOnce)
+		atOnce, apart = insertsAtOnce, 0
 	}
-	for _, i := range intents {
+	g.SetLimit(atOnce)
+	for n, i := range intents {
 		g.Go(func() error {
+			if n > 0 && !rest(ctx, apart) {
+				return context.Cause(ctx)
+			}
 			began := time.Now()
 			err := insert(ctx, s.conn, i.table.name, b.blocks[i.table], i.token)
 			if err == nil {
@@ -104,4 +112,14 @@ func (w *writer) write(ctx context.Context, b *batch) error {
 	default:
 	}
 	return nil
+}
+
+// rest for a while; false when the context ended.
+func rest(ctx context.Context, long time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(long):
+		return true
+	}
 }
