@@ -32,7 +32,7 @@ type lead struct {
 	id      string // of this process; random
 	holder  string // its name for people, with the id
 	cluster string
-	epoch   uint64 // ours; 0: none yet
+	epoch   uint64 // ours; 0: none, or it was given back
 	use     string // of ours: filling or swapping
 	said    bool   // ClickHouse has our epoch, for certain
 }
@@ -57,6 +57,15 @@ func (l *lead) current(ctx context.Context) (standing, error) {
 	return all[0], nil
 }
 
+// filler is the process that fills the tables; empty: none does.
+func (l *lead) filler(ctx context.Context) (string, error) {
+	now, err := l.current(ctx)
+	if err != nil || now.free() || now.use != filling {
+		return "", err
+	}
+	return now.holder, nil
+}
+
 func (l *lead) standings(ctx context.Context, which string, with ...any) (all []standing, err error) {
 	rows, err := l.conn.Query(ctx, `SELECT epoch, holder, toString(state), at < now64(3) - toIntervalMillisecond(`+fmt.Sprint(leadLapse.Milliseconds())+`), cluster
 		FROM sink_leads FINAL `+which, with...)
@@ -76,8 +85,8 @@ func (l *lead) standings(ctx context.Context, which string, with ...any) (all []
 	return all, rows.Err()
 }
 
-// acquire takes the lead: at once for a process that never had it, since it was started last, unless tables are being swapped; one that has lost it waits until the
-// other is gone. It answers errFenced when the lead is another's.
+// acquire takes the lead: at once for a process that never had it or gave it back, since it was started last, unless tables are being swapped; one that has lost it waits
+// until the other is gone. It answers errFenced when the lead is another's.
 func (l *lead) acquire(ctx context.Context, use string) error {
 	now, err := l.current(ctx)
 	if err != nil {
@@ -196,5 +205,9 @@ func (l *lead) release(ctx context.Context) error {
 	if !l.said {
 		return nil
 	}
-	return l.say(ctx, released)
+	if err := l.say(ctx, released); err != nil {
+		return err
+	}
+	l.epoch, l.said = 0, false
+	return nil
 }

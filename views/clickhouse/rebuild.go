@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,51 +76,85 @@ func tableNames() (all []string) {
 
 // Rebuild fills a range of time again from the topics, into shadow tables that then take the place of what was there: of a table all at once within a month, the
 // unit that ClickHouse can replace. Rows of records that the topics no longer hold stay as they are. The sink may run meanwhile; for the last step the rebuild takes the
-// lead, so the sink stands by for a moment.
+// lead, so the sink stands by for a moment; the rebuild ends when it fills the tables again.
 func (s *Sink) Rebuild(ctx context.Context, r Rebuild, say func(string)) error {
 	list, err := r.check()
 	if err != nil {
 		return err
 	}
-	err = s.rebuild(ctx, r, list, say)
-	if clickhouse.Code(err) == codeUnknownTable {
-		err = fmt.Errorf("a shadow table is gone: another rebuild has ended meanwhile, or this one showed no sign of life for %s; run it again (%w)", leadLapse, err)
+	filler, err := s.rebuild(ctx, r, list, say)
+	switch {
+	case err == nil && filler != "":
+		return s.resumed(ctx, filler, say)
+	case clickhouse.Code(err) == codeUnknownTable:
+		return fmt.Errorf("a shadow table is gone: another rebuild has ended meanwhile, or this one showed no sign of life for %s; run it again (%w)", leadLapse, err)
+	case errors.Is(err, errFenced):
+		return fmt.Errorf("the lead was taken from the rebuild; run it again (%w)", err)
 	}
 	return err
 }
 
-func (s *Sink) rebuild(ctx context.Context, r Rebuild, list []*table, say func(string)) error {
+// rebuild answers from which process it took the lead; none filled the tables when it is empty.
+func (s *Sink) rebuild(ctx context.Context, r Rebuild, list []*table, say func(string)) (filler string, err error) {
 	if err := checkSchema(ctx, s.conn); err != nil {
-		return err
+		return "", err
 	}
 	m, err := remember(ctx, s.conn)
 	if err != nil {
-		return err
+		return "", err
 	}
 	log, err := s.cfg.Kafka.NewReader(ctx, kafka.From{}, topicNames()...)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer log.Close()
 	w := refilling{Sink: s, Rebuild: r, tables: list, held: held{from: log.Next(), to: m.done}}
 	defer w.end(ctx)
 	for _, t := range list {
 		if err := w.shadow(ctx, t); err != nil {
-			return fmt.Errorf("%s: %w", t.name, err)
+			return "", fmt.Errorf("%s: %w", t.name, err)
 		}
 	}
 	say("reading the topics")
 	if err := w.refill(ctx, log); err != nil {
-		return err
+		return "", err
 	}
 	say("taking the lead from the sink")
+	if filler, err = s.lead.filler(ctx); err != nil {
+		return "", err
+	}
 	if err := s.acquire(ctx, swapping); err != nil {
-		return err
+		return "", err
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	defer s.lead.keep(ctx, stop)()
-	return overtaken(ctx, w.replace(ctx, say))
+	return filler, overtaken(ctx, w.replace(ctx, say))
+}
+
+// resumed waits until a process fills the tables again, so that who comes next finds them as they were: followed. It does not take long: one that stands by looks every
+// second.
+func (s *Sink) resumed(ctx context.Context, filler string, say func(string)) error {
+	say("waiting for the sink to go on")
+	limit, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for {
+		switch now, err := s.lead.filler(limit); {
+		case now != "":
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case limit.Err() != nil:
+			say(filler + " does not fill the tables again yet; its /readyz says why")
+			return nil
+		case err != nil:
+			return err
+		}
+		select {
+		case <-limit.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // replace puts the shadows in the place of what was there, under the lead.

@@ -55,12 +55,8 @@ func (s *Sink) Verify(ctx context.Context, say func(string)) (report Report, err
 	if err := checkSchema(ctx, s.conn); err != nil {
 		return report, err
 	}
-	now, err := s.lead.current(ctx)
-	if err != nil {
+	if report.Filler, err = s.lead.filler(ctx); err != nil {
 		return report, err
-	}
-	if !now.free() && now.use == filling {
-		report.Filler = now.holder
 	}
 	m, err := remember(ctx, s.conn)
 	if err != nil {
