@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -56,7 +57,7 @@ func sink(ctx context.Context, r *run) (result Result, err error) {
 		return result, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	full, empty := filepath.Join(dir, "full"), filepath.Join(dir, "empty")
+	full := filepath.Join(dir, "full")
 	s := workload.Shop{Products: catalogue, OnHand: plenty}
 	result.Mix, result.Rate = mix(s), r.Rate
 	out := &Sink{ages: newHistogram()}
@@ -84,7 +85,7 @@ func sink(ctx context.Context, r *run) (result Result, err error) {
 	if err := r.with(ctx, full, nil, func(*chaos.Process) error { return r.filling(ctx, &result) }); err != nil {
 		return result, err
 	}
-	if err := r.rounds(ctx, empty, s, &result); err != nil {
+	if err := r.rounds(ctx, dir, s, &result); err != nil {
 		return result, err
 	}
 	// In a run of its own: asking ClickHouse ten times a second is work too.
@@ -95,33 +96,27 @@ func sink(ctx context.Context, r *run) (result Result, err error) {
 	return result, nil
 }
 
-// rounds compare latencies in a shop that begins empty, as scenario latency measures them: in one of a million orders what the log itself costs, collections of a large heap
-// and compactions, comes and goes by more than the sink costs.
+// rounds compare latencies in shops that begin empty, as scenario latency measures them: in one of a million orders what the log itself costs, collections of a large heap
+// and compactions, comes and goes by more than the sink costs. They are left where they are until the end: a file system that is removing files is slow to make new ones.
 func (r *run) rounds(ctx context.Context, dir string, s workload.Shop, result *Result) error {
-	out := result.Sink
-	var shop *workload.Shop
-	var err error
-	if err = r.with(ctx, dir, nil, func(*chaos.Process) error {
-		if shop, err = r.shop(ctx, s); err != nil {
+	out, n := result.Sink, 0
+	round := func(all *[]Latency, flags []string, measure func(*workload.Shop) (Latency, error)) error {
+		n++
+		return r.with(ctx, filepath.Join(dir, fmt.Sprint("round-", n)), flags, func(*chaos.Process) error {
+			shop, err := r.shop(ctx, s)
+			if err != nil {
+				return err
+			}
+			one, err := measure(shop)
+			*all = append(*all, one)
 			return err
-		}
-		return r.caughtUp(ctx)
-	}); err != nil {
-		return err
+		})
 	}
 	for range sinkRounds {
-		if err := r.with(ctx, dir, []string{"--no-analytics"}, func(*chaos.Process) error {
-			off, err := r.rested(ctx, shop, result, r.PID)
-			out.Off = append(out.Off, off)
-			return err
-		}); err != nil {
+		if err := round(&out.Off, []string{"--no-analytics"}, func(shop *workload.Shop) (Latency, error) { return r.rested(ctx, shop, result, r.PID) }); err != nil {
 			return err
 		}
-		if err := r.with(ctx, dir, nil, func(*chaos.Process) error {
-			on, err := r.followed(ctx, shop, result)
-			out.On = append(out.On, on)
-			return err
-		}); err != nil {
+		if err := round(&out.On, nil, func(shop *workload.Shop) (Latency, error) { return r.followed(ctx, shop, result) }); err != nil {
 			return err
 		}
 	}
