@@ -10,7 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// maxRequest is the largest request taken from the network, in bytes: Kafka's socket.request.max.bytes.
+// maxRequest is the largest request taken, in bytes: Kafka's socket.request.max.bytes.
 const maxRequest = 100 << 20
 
 // fetchPace is the least time between two fetches of a connection. Small transactions follow one another faster than that, and what a fetch costs both sides, and each

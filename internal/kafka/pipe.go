@@ -25,7 +25,7 @@ type end struct{ in, out *direction }
 func (e *end) Read(p []byte) (int, error)  { return e.in.read(p) }
 func (e *end) Write(p []byte) (int, error) { return e.out.write(p) }
 
-// Close lets the other end read what was written, and then says that nothing follows.
+// Close lets either end read what was written to it, and then says that nothing follows.
 func (e *end) Close() error {
 	e.in.close()
 	e.out.close()

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -34,7 +35,7 @@ type Sink struct {
 	Off       []Latency `json:"latency_off_ms"` // placed → decided with the sink off, at the rate, by round
 	On        []Latency `json:"latency_on_ms"`
 	P99Ratio  float64   `json:"latency_p99_on_off"` // of the medians
-	Freshness *Latency  `json:"freshness_ms"`       // now − the newest fact in ClickHouse, asked every 100 ms at the rate
+	Freshness *Latency  `json:"freshness_ms"`       // now − the newest fact in the table that is furthest behind, asked every 100 ms at the rate
 
 	ages         *hdr.Histogram
 	PeakBefore   float64 `json:"peak_mib_without"`  // of the process, with the same log, analytics off
@@ -44,7 +45,7 @@ type Sink struct {
 	MergedPer    float64 `json:"bytes_per_merged"`  // the same after a merge
 }
 
-// sinkRounds of latencies with the sink off and on, in turn, each in a process of its own.
+// sinkRounds of latencies with the sink off and on, in turn, each in a shop of its own.
 const sinkRounds = 5
 
 // sink compares a system that fills ClickHouse with one that does not, and its inserts with bare ones.
@@ -210,8 +211,10 @@ func (r *run) with(ctx context.Context, dir string, flags []string, do func(*cha
 	return do(p)
 }
 
-// rest waits until the processes have done with what an earlier step has left them, merges and compactions, and use a tenth of a processor at most; a minute at most.
+// rest waits until the disk has what earlier steps have written, and the processes have done with what those have left them, merges and compactions, and use a tenth of a
+// processor at most; for that a minute at most.
 func (r *run) rest(ctx context.Context, pids ...int) error {
+	syscall.Sync()
 	used := func() (all time.Duration) {
 		for _, pid := range pids {
 			all += processorTime(pid)
@@ -267,6 +270,10 @@ func (r *run) caughtUp(ctx context.Context) error {
 	}
 }
 
+// freshest asks for the time of the newest fact in the first, a middle and the last table that a batch goes into.
+const freshest = `SELECT least((SELECT max(at) FROM order_events WHERE at > now64(3) - toIntervalMinute(10)), (SELECT max(at) FROM stock_movements WHERE at > now64(3) - toIntervalMinute(10)),
+	(SELECT max(updated_at) FROM orders_now WHERE placed_at > now64(3) - toIntervalMinute(10)))`
+
 // sample asks for the newest fact until it is stopped.
 func (s *Sink) sample(ctx context.Context, conn driver.Conn) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -276,7 +283,7 @@ func (s *Sink) sample(ctx context.Context, conn driver.Conn) (stop func()) {
 		began := time.Now()
 		for sleep(ctx, 100*time.Millisecond, func() {}) == nil {
 			var newest time.Time
-			if err := conn.QueryRow(ctx, `SELECT max(at) FROM order_events WHERE at > now64(3) - toIntervalMinute(10)`).Scan(&newest); err == nil && newest.After(began) { // before the first order of this measurement stands, there is nothing to be fresh
+			if err := conn.QueryRow(ctx, freshest).Scan(&newest); err == nil && newest.After(began) { // before the first order of this measurement stands, there is nothing to be fresh
 				_ = s.ages.RecordValue(time.Since(newest).Microseconds())
 			}
 		}

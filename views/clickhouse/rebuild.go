@@ -85,16 +85,16 @@ func (s *Sink) Rebuild(ctx context.Context, r Rebuild, say func(string)) error {
 	filler, err := s.rebuild(ctx, r, list, say)
 	switch {
 	case err == nil && filler != "":
-		return s.resumed(ctx, filler, say)
+		s.resumed(ctx, filler, say)
 	case clickhouse.Code(err) == codeUnknownTable:
 		return fmt.Errorf("a shadow table is gone: another rebuild has ended meanwhile, or this one showed no sign of life for %s; run it again (%w)", leadLapse, err)
 	case errors.Is(err, errFenced):
-		return fmt.Errorf("the lead was taken from the rebuild; run it again (%w)", err)
+		return fmt.Errorf("another process has the lead; run it again (%w)", err)
 	}
 	return err
 }
 
-// rebuild answers from which process it took the lead; none filled the tables when it is empty.
+// rebuild answers which process filled the tables; empty: none did.
 func (s *Sink) rebuild(ctx context.Context, r Rebuild, list []*table, say func(string)) (filler string, err error) {
 	if err := checkSchema(ctx, s.conn); err != nil {
 		return "", err
@@ -108,6 +108,9 @@ func (s *Sink) rebuild(ctx context.Context, r Rebuild, list []*table, say func(s
 		return "", err
 	}
 	defer log.Close()
+	if filler, err = s.lead.filler(ctx); err != nil {
+		return "", err
+	}
 	w := refilling{Sink: s, Rebuild: r, tables: list, held: held{from: log.Next(), to: m.done}}
 	defer w.end(ctx)
 	for _, t := range list {
@@ -120,8 +123,10 @@ func (s *Sink) rebuild(ctx context.Context, r Rebuild, list []*table, say func(s
 		return "", err
 	}
 	say("taking the lead from the sink")
-	if filler, err = s.lead.filler(ctx); err != nil {
+	if now, err := s.lead.filler(ctx); err != nil {
 		return "", err
+	} else if now != "" {
+		filler = now
 	}
 	if err := s.acquire(ctx, swapping); err != nil {
 		return "", err
@@ -129,32 +134,24 @@ func (s *Sink) rebuild(ctx context.Context, r Rebuild, list []*table, say func(s
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	defer s.lead.keep(ctx, stop)()
+	if filler != "" && !pause(ctx, 2*mostSpread) { // it may have looked at the lead just before, and be inserting: tables that are swapped in do not know its tokens
+		return "", context.Cause(ctx)
+	}
 	return filler, overtaken(ctx, w.replace(ctx, say))
 }
 
-// resumed waits until a process fills the tables again, so that who comes next finds them as they were: followed. It does not take long: one that stands by looks every
-// second.
-func (s *Sink) resumed(ctx context.Context, filler string, say func(string)) error {
+// resumed waits until a process fills the tables again, so that who comes next finds them as they were: followed. One that stands by looks every second; one that has nothing
+// to insert hears at its next sign of life that it has lost the lead. The rebuild is done, so nothing that happens here is its failure.
+func (s *Sink) resumed(ctx context.Context, filler string, say func(string)) {
 	say("waiting for the sink to go on")
-	limit, cancel := context.WithTimeout(ctx, 10*time.Second)
+	limit, cancel := context.WithTimeout(ctx, 2*leadBeat)
 	defer cancel()
-	for {
-		switch now, err := s.lead.filler(limit); {
-		case now != "":
-			return nil
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case limit.Err() != nil:
-			say(filler + " does not fill the tables again yet; its /readyz says why")
-			return nil
-		case err != nil:
-			return err
-		}
-		select {
-		case <-limit.Done():
-		case <-time.After(100 * time.Millisecond):
+	for pause(limit, 100*time.Millisecond) {
+		if now, err := s.lead.filler(limit); err == nil && now != "" {
+			return
 		}
 	}
+	say(filler + " does not fill the tables again yet; its /readyz says why")
 }
 
 // replace puts the shadows in the place of what was there, under the lead.

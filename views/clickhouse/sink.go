@@ -31,7 +31,7 @@ type Config struct {
 	Own      bool          // the database is this process's own: it is migrated at the start. Others are migrated by oms migrate
 	Instance string        // name of this process among its like
 	Keep     time.Duration // how long facts are kept; 0: for ever
-	Interval time.Duration // how long a fact waits for others to be inserted with; the main part of the tables' freshness
+	Interval time.Duration // how long a fact waits for others to be inserted with; the tables are filled one after the other in half of it, of a second at most
 	Log      *slog.Logger  // nil: silent
 	Metrics  prometheus.Registerer
 }

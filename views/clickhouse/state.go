@@ -147,7 +147,7 @@ type metrics struct {
 func (m *metrics) register(to prometheus.Registerer, s *state) {
 	m.rows = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "oms_analytics_rows_total", Help: "Rows inserted into ClickHouse."}, []string{"table"})
 	m.inserts = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "oms_analytics_insert_seconds", Help: "Time of an insert.", Buckets: prometheus.ExponentialBuckets(0.002, 2.5, 12)}, []string{"table"})
-	m.batches = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "oms_analytics_batch_seconds", Help: "Time to write a batch: intents and all tables.", Buckets: prometheus.ExponentialBuckets(0.005, 2.5, 12)})
+	m.batches = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "oms_analytics_batch_seconds", Help: "Time to write a batch: intents and all tables, and the pauses between them.", Buckets: prometheus.ExponentialBuckets(0.005, 2.5, 12)})
 	m.freshness = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "oms_analytics_freshness_seconds", Help: "Age of the oldest record of a batch when it stands in ClickHouse.", Buckets: []float64{.1, .25, .5, .75, 1, 1.5, 2, 5, 15, 60, 300, 3600}})
 	m.deadLetters = prometheus.NewCounter(prometheus.CounterOpts{Name: "oms_analytics_dead_letters_total", Help: "Records that could be in no table; they are in dead_letters."})
 	m.gone = prometheus.NewCounter(prometheus.CounterOpts{Name: "oms_analytics_gone_offsets_total", Help: "Offsets that a topic no longer held when they were to be read."})

@@ -11,9 +11,9 @@ import (
 // them, and orders may need the other processors.
 const insertsAtOnce = 2
 
-// spread is the part of the interval, one in so many, over which the inserts of a batch that is not full are spread: what the engine takes from orders comes in small pieces
-// then, which hold up fewer of them than one of 60 ms.
-const spread = 2
+// mostSpread is the longest time over which the inserts of a batch that is not full are spread: half of the interval is, up to this. What the engine takes from orders comes
+// in small pieces then, which hold up fewer of them than one of 60 ms does.
+const mostSpread = 500 * time.Millisecond
 
 // patience with a batch: one that takes longer is waited for, and /readyz says so.
 const patience = 10 * time.Second
@@ -81,19 +81,20 @@ func (w *writer) write(ctx context.Context, b *batch) error {
 	if err := s.lead.check(ctx); err != nil {
 		return err
 	}
-	var g errgroup.Group
-	atOnce, apart := 1, s.cfg.Interval/spread/time.Duration(len(tables))
+	g, together := errgroup.WithContext(ctx)
+	atOnce, apart := 1, min(s.cfg.Interval/2, mostSpread)/time.Duration(len(tables))
 	if b.full() {
 		atOnce, apart = insertsAtOnce, 0
 	}
 	g.SetLimit(atOnce)
+	first := time.Now()
 	for n, i := range intents {
 		g.Go(func() error {
-			if n > 0 && !rest(ctx, apart) {
-				return context.Cause(ctx)
+			if !pause(together, time.Until(first.Add(time.Duration(n)*apart))) {
+				return context.Cause(together)
 			}
 			began := time.Now()
-			err := insert(ctx, s.conn, i.table.name, b.blocks[i.table], i.token)
+			err := insert(together, s.conn, i.table.name, b.blocks[i.table], i.token)
 			if err == nil {
 				s.stats.inserted(i.table, b.rows(i.table), time.Since(began))
 			}
@@ -114,12 +115,13 @@ func (w *writer) write(ctx context.Context, b *batch) error {
 	return nil
 }
 
-// rest for a while; false when the context ended.
-func rest(ctx context.Context, long time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(long):
-		return true
+// pause waits, if there is anything to wait for; false when the context ended.
+func pause(ctx context.Context, long time.Duration) bool {
+	if long > 0 {
+		select {
+		case <-ctx.Done():
+		case <-time.After(long):
+		}
 	}
+	return ctx.Err() == nil
 }
