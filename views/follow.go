@@ -35,7 +35,8 @@ func (v *Views) follow(ctx context.Context) error {
 		v.partitions[sourceOf[topic]].Store(int32(len(parts)))
 	}
 	for {
-		v.next.Store(&at)
+		stands := at // at moves on while others read this
+		v.next.Store(&stands)
 		if r.Reached(target) {
 			v.ready.Store(true)
 		}

@@ -40,7 +40,12 @@ func followUntilKilled(broker, dir string) error {
 	}
 	ctx := context.Background()
 	v.disk.flushEvery(3*time.Millisecond, ctx.Done())
-	fmt.Println("following")
+	go func() {
+		for !v.Ready() {
+			time.Sleep(time.Millisecond)
+		}
+		fmt.Println("following") // and so everything of the lives before was read
+	}()
 	return v.Run(ctx)
 }
 
