@@ -42,7 +42,7 @@ func followUntilKilled(broker, dir string) error {
 	v.disk.flushEvery(3*time.Millisecond, ctx.Done())
 	go func() {
 		for !v.Ready() {
-			time.Sleep(time.Millisecond)
+			time.Sleep(time.Millisecond) // between two looks at the condition; nothing tells when it holds
 		}
 		fmt.Println("following") // and so everything of the lives before was read
 	}()

@@ -62,7 +62,7 @@ func (g *guarded) next() error {
 		return fmt.Errorf("a request of type %d, version %d, which is unknown", key, version)
 	}
 	if key == kmsg.Fetch.Int16() {
-		time.Sleep(fetchPace - time.Since(g.fetched))
+		time.Sleep(fetchPace - time.Since(g.fetched)) // the pace itself; only this connection's reader waits, and a close is seen at the next read
 		g.fetched = time.Now()
 	}
 	g.head, g.left = g.buf[:], int(size)-(requestHead-4)

@@ -86,11 +86,11 @@ func (s *Sink) Run(ctx context.Context) error {
 			wait, s.wrote = 0, false
 		}
 		wait = min(max(2*wait, 100*time.Millisecond), 5*time.Second)
-		pause := wait
+		rest := wait
 		switch {
 		case errors.Is(err, errFenced):
 			s.state.set(StandingBy, err)
-			pause = time.Second
+			rest = time.Second
 		case errors.Is(err, ErrSchema):
 			s.state.set(Blocked, err)
 		case clickhouse.Code(err) == codeUnknownTable:
@@ -101,10 +101,8 @@ func (s *Sink) Run(ctx context.Context) error {
 		default:
 			s.state.set(Waiting, err)
 		}
-		select {
-		case <-ctx.Done():
+		if !pause(ctx, rest/2+mathrand.N(rest)) {
 			return nil
-		case <-time.After(pause/2 + mathrand.N(pause)):
 		}
 	}
 }
