@@ -278,6 +278,7 @@ func TestUsers(t *testing.T) {
 func TestNothingLeaksFromRequestToRequest(t *testing.T) {
 	e := clickhousetest.Start(t)
 	post(t, e, "default", "", "CREATE DATABASE second")
+	post(t, e, "default", "", "CREATE TABLE gone (a UInt8, b UInt8) ENGINE = Null")
 	const ask = "SELECT getSetting('readonly'), getSetting('max_result_rows'), getSetting('max_execution_time'), getSetting('max_memory_usage'), currentDatabase(), getSetting('output_format_json_quote_64bit_integers')"
 	steps := []struct{ user, query, statement, want string }{
 		{"default", "", ask, "0\t0\t0\t0\toms\tfalse"},
@@ -295,6 +296,8 @@ func TestNothingLeaksFromRequestToRequest(t *testing.T) {
 		{"default", "max_memory_usage=1&limit=1&offset=2&max_rows_to_read=5", "SELECT number FROM numbers(4)", "2"},
 		{"default", "no_such=1&max_result_rows=8", "SELECT 1", "Code: 115."},
 		{"default", "readonly=1", "INSERT INTO x SELECT 1", "Code: "},
+		{"default", "format_csv_delimiter=%3B&insert_deduplicate=0&insert_deduplication_token=x", "INSERT INTO gone -- of two columns\nFORMAT CSV\n1;2\n", ""},
+		{"default", "insert_deduplicate=no&max_result_rows=7", "INSERT INTO gone FORMAT CSV\n1,2\n", "Code: 467."},
 		{"reader", "", "SELECT no_such_column", "Code: 47."},
 		{"reader", "database=no_such", "SELECT 1", "Code: 81."},
 		{"default", "max_execution_time=1", "SELECT sleepEachRow(0.1) FROM numbers(100) SETTINGS max_block_size = 1, function_sleep_max_microseconds_per_block = 0", "Code: 159."},

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/ClickHouse/ch-go/proto"
 	"github.com/andybalholm/brotli"
@@ -25,6 +26,7 @@ type request struct {
 	header http.Header
 	sql    string    // the statement; of an INSERT with data, what stands before FORMAT
 	data   io.Reader // of an INSERT; nil: none
+	ahead  *bufio.Reader
 	statement
 }
 
@@ -34,38 +36,56 @@ const (
 	maxStatement = 64 << 20
 )
 
-// read takes the statement apart: the parameter query and the body, one behind the other.
-func read(r *http.Request, params url.Values) (*request, error) {
+// aheads are buffers for reading ahead. Requests take turns with them: a new one each would be more than all else that a small statement allocates.
+var aheads = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readAhead) }}
+
+// close gives the buffer back. The request must not be read any more.
+func (q *request) close() {
+	q.ahead.Reset(nil)
+	aheads.Put(q.ahead)
+}
+
+// openRequest reads the statement of a request; close it. What follows an INSERT is left to be read.
+func openRequest(r *http.Request, params url.Values) (*request, error) {
 	body, err := decoded(r, params)
 	if err != nil {
 		return nil, err
 	}
-	q := &request{params: params, header: r.Header}
+	q := &request{params: params, header: r.Header, ahead: aheads.Get().(*bufio.Reader)}
 	if query := params.Get("query"); query != "" {
 		body = io.MultiReader(strings.NewReader(query+"\n"), body)
 	}
-	ahead := bufio.NewReaderSize(body, readAhead)
-	first, err := ahead.Peek(readAhead)
+	q.ahead.Reset(body)
+	if err := q.read(); err != nil {
+		q.close()
+		return nil, err
+	}
+	return q, nil
+}
+
+// read takes the statement apart: the parameter query and the body, one behind the other.
+func (q *request) read() error {
+	first, err := q.ahead.Peek(readAhead)
 	if err != nil && !ended(err) {
-		return nil, broken(err)
+		return broken(err)
 	}
 	if s := parse(string(first)); s.data > 0 {
-		if _, err := ahead.Discard(s.data); err != nil {
-			return nil, broken(err)
+		if _, err := q.ahead.Discard(s.data); err != nil {
+			return broken(err)
 		}
-		q.sql, q.statement, q.data = s.head, s, ahead
-		return q, nil
+		q.sql, q.statement, q.data = s.head, s, q.ahead
+		return nil
 	}
-	all, err := io.ReadAll(io.LimitReader(ahead, maxStatement+1))
+	all, err := io.ReadAll(io.LimitReader(q.ahead, maxStatement+1))
 	if err != nil && !ended(err) {
-		return nil, broken(err)
+		return broken(err)
 	}
 	if len(all) > maxStatement {
-		return nil, exceptionf(62, "SYNTAX_ERROR", "The statement has more than %d bytes; data behind a FORMAT clause may be larger", maxStatement)
+		return exceptionf(62, "SYNTAX_ERROR", "The statement has more than %d bytes; data behind a FORMAT clause may be larger", maxStatement)
 	}
 	q.sql = strings.TrimSpace(string(all))
 	q.statement = parse(q.sql)
-	return q, nil
+	return nil
 }
 
 // ended tells a clean end from one that cuts the body, which is ErrUnexpectedEOF.
@@ -179,6 +199,25 @@ func (q *request) settings(reader bool) (map[string]string, error) {
 		}
 	}
 	return all, nil
+}
+
+// perInsert are the settings that differ from one INSERT with data to the next: they go into its SETTINGS clause, which costs less than a SET. It is no place for those of
+// formats, as the data is read with the session's.
+var perInsert = []string{"insert_deduplicate", "insert_deduplication_token"}
+
+// clauseOf takes the settings out that go into the statement. What else there is may forbid it settings: then none do.
+func (q *request) clauseOf(settings map[string]string) map[string]string {
+	in := map[string]string{}
+	if _, readonly := settings["readonly"]; q.data == nil || q.clause || readonly {
+		return in
+	}
+	for _, k := range perInsert {
+		if v, ok := settings[k]; ok {
+			in[k] = v
+			delete(settings, k)
+		}
+	}
+	return in
 }
 
 // values are the values of {name:Type} in the statement, escaped as in tab-separated text.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"oms/internal/clickhouse/chdb"
@@ -144,10 +145,11 @@ func (s *Server) user(r *http.Request, params url.Values) (reader bool, err erro
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, params url.Values, reader bool) error {
-	q, err := read(r, params)
+	q, err := openRequest(r, params)
 	if err != nil {
 		return err
 	}
+	defer q.close()
 	id := params.Get("query_id")
 	if id == "" || strings.ContainsAny(id, "\r\n") {
 		id = newID()
@@ -201,6 +203,9 @@ func (s *Server) within(ctx context.Context, sessions *stack, a answer, settings
 		return err
 	}
 	defer s.pool.give(ses)
+	if clause := a.req.clauseOf(settings); len(clause) > 0 {
+		a.req.sql += "\nSETTINGS " + list(clause)
+	}
 	if err := ses.prepare(a.req.database(s.conf.Database), settings); err != nil {
 		return err
 	}
@@ -239,13 +244,18 @@ func (s *Server) run(ctx context.Context, a answer, ses *session) error {
 	return nil
 }
 
+// pieces are what the data of inserts is read into, one after the other.
+var pieces = sync.Pool{New: func() any { return new([1 << 20]byte) }}
+
 // insert gives the data to the engine as it comes. A body that breaks off, and a client that goes away, commit nothing of the block that they are in.
 func (s *Server) insert(ctx context.Context, a answer, ses *session) error {
 	ins, err := ses.Insert(a.req.sql, a.req.format, a.req.values())
 	if err != nil {
 		return err
 	}
-	buf := make([]byte, 1<<20)
+	piece := pieces.Get().(*[1 << 20]byte)
+	defer pieces.Put(piece)
+	buf := piece[:]
 	for end := false; !end; {
 		n := 0
 		for n < len(buf) && !end {

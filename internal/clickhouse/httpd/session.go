@@ -56,15 +56,20 @@ func (s *session) set(settings map[string]string) error {
 	if len(settings) == 0 {
 		return nil
 	}
-	var list []string
+	return s.Exec("SET " + list(settings))
+}
+
+// list writes settings as SET and SETTINGS take them.
+func list(settings map[string]string) string {
+	var all []string
 	for _, k := range slices.Sorted(maps.Keys(settings)) {
 		v := "DEFAULT"
 		if settings[k] != unset {
 			v = quote(settings[k])
 		}
-		list = append(list, k+" = "+v)
+		all = append(all, k+" = "+v)
 	}
-	return s.Exec("SET " + strings.Join(list, ", "))
+	return strings.Join(all, ", ")
 }
 
 // changed asks which settings differ from ClickHouse's defaults.

@@ -106,6 +106,7 @@ type statement struct {
 	file   bool     // names a file on the side of the client: INTO OUTFILE, FROM INFILE
 	temp   bool     // makes a temporary table, which would outlive the request
 	sets   []string // the settings that a SET names
+	clause bool     // has a SETTINGS clause
 }
 
 // parse reads a statement, or the first bytes of an INSERT whose data goes on.
@@ -148,6 +149,8 @@ func classify(tokens []token) (s statement) {
 			s.file = true
 		case t.is("TEMPORARY") && (i == 1 || follows("REPLACE")):
 			s.temp = s.verb == "CREATE"
+		case t.is("SETTINGS") && t.depth == 0 && i > 0 && !named(tokens, i):
+			s.clause = true
 		case t.text == "=" && s.verb == "SET" && i > 0:
 			s.sets = append(s.sets, tokens[i-1].text)
 		case t.depth == 0 && t.kind == word && follows("FORMAT") && (i+1 == len(tokens) || tokens[i+1].is("SETTINGS") || tokens[i+1].text == ";"):

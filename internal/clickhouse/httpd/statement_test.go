@@ -14,7 +14,7 @@ func TestParse(t *testing.T) {
 		"#!x\nselect 1":                                {verb: "SELECT"},
 		"select 1 format TSV":                          {verb: "SELECT", format: "TSV"},
 		"SELECT 1 FORMAT CSV;":                         {verb: "SELECT", format: "CSV"},
-		"SELECT 1 FORMAT CSV SETTINGS a = 1":           {verb: "SELECT", format: "CSV"},
+		"SELECT 1 FORMAT CSV SETTINGS a = 1":           {verb: "SELECT", format: "CSV", clause: true},
 		"SELECT 'FORMAT CSV'":                          {verb: "SELECT"},
 		"SELECT format FROM t":                         {verb: "SELECT"},
 		"SELECT (SELECT 1 FORMAT CSV)":                 {verb: "SELECT"},
@@ -37,7 +37,7 @@ func TestParse(t *testing.T) {
 		"insert into format format TSV\n1":             {verb: "INSERT", format: "TSV", head: "insert into format", data: 30},
 		"INSERT INTO db.values FORMAT TSV 1":           {verb: "INSERT", format: "TSV", head: "INSERT INTO db.values", data: 33},
 		"INSERT INTO t (format, values) FORMAT TSV  1": {verb: "INSERT", format: "TSV", head: "INSERT INTO t (format, values)", data: 43},
-		"INSERT INTO TABLE FUNCTION f('FORMAT x') SETTINGS a = 1 FORMAT TSV \r\n 1": {verb: "INSERT", format: "TSV", head: "INSERT INTO TABLE FUNCTION f('FORMAT x') SETTINGS a = 1", data: 69},
+		"INSERT INTO TABLE FUNCTION f('FORMAT x') SETTINGS a = 1 FORMAT TSV \r\n 1": {verb: "INSERT", format: "TSV", head: "INSERT INTO TABLE FUNCTION f('FORMAT x') SETTINGS a = 1", data: 69, clause: true},
 		"INSERT INTO t /* FORMAT X */ FORMAT TSV\n\n1":                              {verb: "INSERT", format: "TSV", head: "INSERT INTO t /* FORMAT X */", data: 40},
 		"INSERT INTO t FROM INFILE 'x' FORMAT TSV":                                  {verb: "INSERT", format: "TSV", head: "INSERT INTO t FROM INFILE 'x'", data: 40, file: true},
 	} {
