@@ -45,8 +45,8 @@ type Sink struct {
 	MergedPer    float64 `json:"bytes_per_merged"`  // the same after a merge
 }
 
-// sinkRounds of latencies with the sink off and on, in turn, each in a shop of its own.
-const sinkRounds = 5
+// sinkRounds of latencies with the sink off and on, in turn, each in a shop of its own: so many that their medians stand still where the p99 of one round is a tenth off.
+const sinkRounds = 9
 
 // sink compares a system that fills ClickHouse with one that does not, and its inserts with bare ones.
 func sink(ctx context.Context, r *run) (result Result, err error) {
