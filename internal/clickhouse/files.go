@@ -24,8 +24,7 @@ func endpointFile(dir string) string {
 
 // engineConfig is the server configuration of ClickHouse for a small machine that has other work: few threads of its own, small caches, no logs in
 // tables. With a pool of two for merges the thresholds that count its free places have to be low too, or tables are refused. What ClickHouse does by itself it does less
-// often: each table's look for work doubles its wait (an insert wakes it), old parts are removed every ten seconds, and no statistics of columns are kept, which no report
-// gains from; at rest it takes a third less so.
+// often: each table's look for work doubles its wait (an insert wakes it), and old parts are removed every ten seconds; at rest it takes a third less so.
 const engineConfig = `<clickhouse>
     <max_server_memory_usage>%d</max_server_memory_usage>
     <mark_cache_size>67108864</mark_cache_size>
@@ -42,8 +41,6 @@ const engineConfig = `<clickhouse>
     <background_processing_pool_thread_sleep_seconds_if_nothing_to_do>2</background_processing_pool_thread_sleep_seconds_if_nothing_to_do>
     <background_processing_pool_task_sleep_seconds_when_no_work_multiplier>2</background_processing_pool_task_sleep_seconds_when_no_work_multiplier>
     <merge_tree>
-        <auto_statistics_types></auto_statistics_types>
-        <refresh_statistics_interval>0</refresh_statistics_interval>
         <merge_tree_clear_old_parts_interval_seconds>10</merge_tree_clear_old_parts_interval_seconds>
         <number_of_free_entries_in_pool_to_lower_max_size_of_merge>1</number_of_free_entries_in_pool_to_lower_max_size_of_merge>
         <number_of_free_entries_in_pool_to_execute_mutation>1</number_of_free_entries_in_pool_to_execute_mutation>
