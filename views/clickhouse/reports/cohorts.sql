@@ -12,7 +12,7 @@ SELECT
 FROM
 (
     SELECT
-        sipHash128(customer_id) AS customer, -- shorter than the id, and as good as it
+        sipHash64(customer_id) AS customer, -- eight bytes, for speed: of a million customers two share one with a chance of 3 in 100 million
         toStartOfMonth(placed_at) AS month,
         min(month) OVER (PARTITION BY customer) AS cohort
     FROM orders_now FINAL

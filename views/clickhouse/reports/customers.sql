@@ -15,7 +15,7 @@ SELECT
 FROM
 (
     SELECT
-        sipHash128(customer_id) AS customer, -- shorter than the id, and as good as it
+        sipHash64(customer_id) AS customer, -- eight bytes, for speed: of a million customers two share one with a chance of 3 in 100 million
         toDateTime(date_trunc({granularity:String}, placed_at), 'UTC') AS period,
         count() AS placed,
         min(period) OVER (PARTITION BY customer) AS first_period

@@ -14,7 +14,7 @@ FROM
     SELECT count() AS n
     FROM orders_now FINAL
     WHERE tenant = {tenant:String} AND placed_at >= {from:DateTime64(3, 'UTC')} AND placed_at < {to:DateTime64(3, 'UTC')} AND status IN ('CONFIRMED', 'COMPLETED', 'CLOSED') AND customer_id != ''
-    GROUP BY sipHash128(customer_id) -- shorter than the id, and as good as it
+    GROUP BY sipHash64(customer_id) -- eight bytes, for speed: of a million customers two share one with a chance of 3 in 100 million
 )
 GROUP BY orders_each
 ORDER BY orders_each

@@ -30,7 +30,7 @@ FROM
     (
         -- Grouped by order, so a row that is there twice is no second one, and FINAL is not needed.
         SELECT
-            sipHash128(order_id) AS id, -- shorter than the id, and as good as it
+            sipHash64(order_id) AS id, -- eight bytes, for speed: of ten million orders two share one with a chance of 3 in a million
             minIf(at, type = 'OrderCancellationRequested') AS asked_at,
             minIf(at, type = 'OrderCancelled') AS cancelled_at,
             maxIf(status_before = 'CONFIRMED', type = 'OrderCancellationRequested') AS was_confirmed
@@ -41,7 +41,7 @@ FROM
     ) AS c
     LEFT JOIN
     (
-        SELECT sipHash128(order_id) AS id, max(decided_at) AS confirmed_at -- the same in each of these versions
+        SELECT sipHash64(order_id) AS id, max(decided_at) AS confirmed_at -- the same in each of these versions
         FROM orders_now
         PREWHERE status IN ('CANCELLING', 'CANCELLED')
         WHERE tenant = {tenant:String}
