@@ -21,7 +21,7 @@ import (
 type ReportCmd struct {
 	databaseFlags
 	Name    string            `arg:"" optional:"" help:"Which one; without a name, all are listed."`
-	From    string            `help:"First instant of the span: 2026-11-24, 2026-11-24T10:00:00Z, -30d, -12h, now." placeholder:"TIME"`
+	From    string            `help:"First instant of the span: 2026-11-24, 2026-11-24T10:00:00Z, now, or before now: --from=-30d, --from=-12h." placeholder:"TIME"`
 	To      string            `help:"First instant behind the span." placeholder:"TIME"`
 	Set     map[string]string `help:"Another parameter of the report; repeatable." placeholder:"NAME=VALUE" mapsep:"none"`
 	Output  string            `short:"o" help:"table, csv, json or parquet." enum:"table,csv,json,parquet" default:"table"`
@@ -151,6 +151,9 @@ func noBinary(shape string) error {
 	return nil
 }
 
+// codeUnknownTable is ClickHouse's code of a table that is not there.
+const codeUnknownTable = 60
+
 // explained says what a person can do about a statement that has no answer.
 func explained(err error, limit time.Duration) error {
 	if err == nil {
@@ -162,6 +165,9 @@ func explained(err error, limit time.Duration) error {
 	case desk.TooLarge:
 		return fmt.Errorf("it needs more memory than it may: ask for a shorter span (%w)", err)
 	case desk.Away:
+		if clickhouse.Code(err) == codeUnknownTable {
+			return fmt.Errorf("there is no such table, or the tables are not made yet: %w", err)
+		}
 		return fmt.Errorf("ClickHouse does not answer, or has no tables yet: %w", err)
 	case desk.Gone:
 		return errors.New("interrupted")

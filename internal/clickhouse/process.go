@@ -42,7 +42,7 @@ func (e *Engine) spawn() (*child, error) {
 	defer listener.Close()
 	c.cmd.ExtraFiles = []*os.File{listener}
 	c.cmd.Dir = e.conf.Dir
-	c.cmd.SysProcAttr = dieWithParent()
+	c.cmd.SysProcAttr = tied()
 	stdin, err1 := c.cmd.StdinPipe()
 	stdout, err2 := c.cmd.StdoutPipe()
 	stderr, err3 := c.cmd.StderrPipe()

@@ -6,8 +6,11 @@ import (
 	"syscall"
 )
 
-// dieWithParent asks the kernel to end the child when its parent is killed; the end of its input tells it too, when it still listens.
-func dieWithParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} }
+// tied asks the kernel to end the child when its parent is killed; the end of its input tells it too, when it still listens. A terminal's Ctrl-C is not for the child, which
+// is in a process group of its own for that: the parent ends it, after what still needs it.
+func tied() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
+}
 
 // niceness of the engine: where processors are short, orders go first, and merges and reports wait.
 const niceness = 10

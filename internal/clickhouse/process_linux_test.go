@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"oms/internal/clickhouse/clickhousetest"
@@ -26,5 +27,13 @@ func TestTheEngineGivesWay(t *testing.T) {
 		if nice := fields[16]; nice == "0" { // proc(5): field 19. The library gives one that watches its memory a priority of its own, where it may
 			t.Errorf("%s has the parent's priority", file)
 		}
+	}
+}
+
+// What a terminal sends to those in the foreground is not for the engine.
+func TestTheEngineIsInAProcessGroupOfItsOwn(t *testing.T) {
+	e := clickhousetest.Start(t)
+	if group, err := syscall.Getpgid(e.PID()); err != nil || group != e.PID() {
+		t.Errorf("process %d is in group %d: %v", e.PID(), group, err)
 	}
 }

@@ -4,6 +4,6 @@ package clickhouse
 
 import "syscall"
 
-func dieWithParent() *syscall.SysProcAttr { return nil }
+func tied() *syscall.SysProcAttr { return nil }
 
 func giveWay() error { return nil }
