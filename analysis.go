@@ -190,7 +190,7 @@ type RebuildCmd struct {
 	From   string   `help:"First instant of the range, RFC 3339 or a day such as 2026-11-24; without it and --to: everything." placeholder:"TIME"`
 	To     string   `help:"End of the range: the first instant that is not of it." placeholder:"TIME"`
 	Tables []string `name:"table" help:"Only these tables." placeholder:"TABLE"`
-	DryRun bool     `help:"Only print what would be rebuilt." default:"true" negatable:""`
+	DryRun bool     `help:"Only print what would be rebuilt; --no-dry-run does it." default:"true" negatable:""`
 }
 
 // Run rebuilds.
