@@ -151,9 +151,6 @@ func noBinary(shape string) error {
 	return nil
 }
 
-// codeUnknownTable is ClickHouse's code of a table that is not there.
-const codeUnknownTable = 60
-
 // explained says what a person can do about a statement that has no answer.
 func explained(err error, limit time.Duration) error {
 	if err == nil {
@@ -165,7 +162,7 @@ func explained(err error, limit time.Duration) error {
 	case desk.TooLarge:
 		return fmt.Errorf("it needs more memory than it may: ask for a shorter span (%w)", err)
 	case desk.Away:
-		if clickhouse.Code(err) == codeUnknownTable {
+		if clickhouse.Code(err) == clickhouse.UnknownTable {
 			return fmt.Errorf("there is no such table, or the tables are not made yet: %w", err)
 		}
 		return fmt.Errorf("ClickHouse does not answer, or has no tables yet: %w", err)

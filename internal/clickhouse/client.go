@@ -166,6 +166,9 @@ func Code(err error) int {
 	return 0
 }
 
+// UnknownTable is the exception code of a table that is not there.
+const UnknownTable = 60
+
 // busy are the codes of a server that cannot now: too many statements or parts, no memory, a connection of its own that failed, a stop.
 var busy = []int{202, 209, 210, 236, 241, 252, 999}
 

@@ -86,7 +86,7 @@ func (s *Sink) Rebuild(ctx context.Context, r Rebuild, say func(string)) error {
 	switch {
 	case err == nil && filler != "":
 		s.resumed(ctx, filler, say)
-	case clickhouse.Code(err) == codeUnknownTable:
+	case clickhouse.Code(err) == clickhouse.UnknownTable:
 		return fmt.Errorf("a shadow table is gone: another rebuild has ended meanwhile, or this one showed no sign of life for %s; run it again (%w)", leadLapse, err)
 	case errors.Is(err, errFenced):
 		return fmt.Errorf("another process has the lead; run it again (%w)", err)

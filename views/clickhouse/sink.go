@@ -93,7 +93,7 @@ func (s *Sink) Run(ctx context.Context) error {
 			rest = time.Second
 		case errors.Is(err, ErrSchema):
 			s.state.set(Blocked, err)
-		case clickhouse.Code(err) == codeUnknownTable:
+		case clickhouse.Code(err) == clickhouse.UnknownTable:
 			s.state.set(Repairing, err)
 			if err := s.repair(ctx); err != nil {
 				s.log.Warn("analytics: a lost table could not be made again yet", "error", err)
@@ -106,9 +106,6 @@ func (s *Sink) Run(ctx context.Context) error {
 		}
 	}
 }
-
-// codeUnknownTable is ClickHouse's code of a table that is not there.
-const codeUnknownTable = 60
 
 // session takes the lead and fills the tables until something fails.
 func (s *Sink) session(ctx context.Context) error {

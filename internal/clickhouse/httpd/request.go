@@ -24,9 +24,9 @@ import (
 type request struct {
 	params url.Values
 	header http.Header
-	sql    string    // the statement; of an INSERT with data, what stands before FORMAT
-	data   io.Reader // of an INSERT; nil: none
-	ahead  *bufio.Reader
+	sql    string        // the statement; of an INSERT with data, what stands before FORMAT
+	data   io.Reader     // of an INSERT; nil: none
+	ahead  *bufio.Reader // what the body is read through, lent until close
 	statement
 }
 

@@ -175,7 +175,6 @@ func because(ctx context.Context, err error) error {
 // Codes of ClickHouse's exceptions that mean something to who asked.
 const (
 	codeSyntax       = 62
-	codeNoTable      = 60
 	codeNoDatabase   = 81
 	codeTimeout      = 159
 	codeTooSlow      = 160
@@ -214,7 +213,7 @@ func Refusal(err error) Why {
 		return TooLong
 	case codeMemory, codeTooManyRows, codeTooMuchBytes, codeResult:
 		return TooLarge
-	case codeNoTable, codeNoDatabase, codeAborted, codeBusy:
+	case clickhouse.UnknownTable, codeNoDatabase, codeAborted, codeBusy:
 		return Away
 	case 0:
 	default:
