@@ -38,26 +38,32 @@ func (s *Sink) repair(ctx context.Context) error {
 	}
 	for _, t := range tables {
 		// First the memory, then the table: a crash in between leaves a table that is still missing, and not one that is thought to be full.
-		if err := s.remake(ctx, t.name, func() error {
-			var all []span
-			for topic, parts := range m.done[t] {
-				for p := range parts {
-					all = append(all, span{topic, p, 0, 0})
-				}
-			}
-			return s.rewind(ctx, t, all)
-		}); err != nil {
+		if err := s.remake(ctx, t.name, func() error { return s.rewindWhole(ctx, t, m) }); err != nil {
 			return err
 		}
 	}
 	return s.conn.Exec(ctx, "DROP DATABASE IF EXISTS "+scratch)
 }
 
-// remake makes a table when it is missing.
+// rewindWhole notes that a table is to be filled from the start of the log.
+func (s *Sink) rewindWhole(ctx context.Context, t *table, m memory) error {
+	var all []span
+	for topic, parts := range m.done[t] {
+		for p := range parts {
+			all = append(all, span{topic, p, 0, 0})
+		}
+	}
+	return s.rewind(ctx, t, all)
+}
+
+// remake makes a table when it is missing. One that is only detached, since reattach could not finish, comes back as it was.
 func (s *Sink) remake(ctx context.Context, name string, before func() error) error {
 	var there uint64
 	if err := s.conn.QueryRow(ctx, `SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = {name:String}`, named("name", name)).Scan(&there); err != nil || there > 0 {
 		return err
+	}
+	if s.conn.Exec(ctx, "ATTACH TABLE "+name) == nil {
+		return nil
 	}
 	s.log.Warn("analytics: a table was dropped; it is made again and filled from the log", "table", name)
 	if before != nil {

@@ -98,6 +98,11 @@ func (s *Sink) Run(ctx context.Context) error {
 			if err := s.repair(ctx); err != nil {
 				s.log.Warn("analytics: a lost table could not be made again yet", "error", err)
 			}
+		case damaged(err):
+			s.state.set(Repairing, err)
+			if err := s.reattach(ctx); err != nil {
+				s.log.Warn("analytics: a table with a broken part could not be looked at again yet", "error", err)
+			}
 		default:
 			s.state.set(Waiting, err)
 		}
@@ -125,6 +130,9 @@ func (s *Sink) session(ctx context.Context) error {
 func (s *Sink) fill(ctx context.Context, cancel context.CancelCauseFunc) error {
 	m, err := remember(ctx, s.conn)
 	if err != nil {
+		return err
+	}
+	if m, err = s.refill(ctx, m); err != nil {
 		return err
 	}
 	if err := s.repeat(ctx, m); err != nil {

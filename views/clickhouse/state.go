@@ -20,7 +20,7 @@ const (
 	CatchingUp = "catching up"  // they are further behind
 	StandingBy = "standing by"  // another process fills them
 	Waiting    = "waiting"      // ClickHouse or Kafka cannot be used now; it is tried again
-	Repairing  = "repairing"    // a table that was dropped is made and filled again
+	Repairing  = "repairing"    // a table that was dropped, or has a broken part, is mended and filled again
 	Blocked    = "wrong schema" // oms migrate, or a newer build, is needed
 	Stopped    = "stopped"
 )
