@@ -4,8 +4,10 @@ package audit
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"oms/internal/kafka"
@@ -48,39 +50,38 @@ func Run(ctx context.Context, c Config) (Report, error) {
 		return Report{}, err
 	}
 	defer r.Close()
-	a := newAuditor()
-	for range rounds {
-		a.asOfMS = time.Now().UnixMilli()
-		if err := r.ToEnd(ctx, a.take); err != nil {
+	a, asOf, still := New(), time.Time{}, false
+	for n := 0; n < rounds && !still; n++ {
+		asOf = time.Now()
+		if err := r.ToEnd(ctx, a.Take); err != nil {
 			return Report{}, err
 		}
 		ends, err := r.Ends(ctx)
 		if err != nil {
 			return Report{}, err
 		}
-		if a.still = r.Reached(ends); a.still {
-			break
-		}
+		still = r.Reached(ends)
 	}
-	if err := a.files(c); err != nil {
+	if err := errors.Join(file(c.Ledger, a.Ledger), file(c.Client, a.Client)); err != nil {
 		return Report{}, err
 	}
-	report := a.finish()
+	report := a.Report(asOf, still)
 	report.Seconds = time.Since(start).Seconds()
 	return report, nil
 }
 
-// files reads what lies outside the topics.
-func (a *auditor) files(c Config) error {
-	if c.Ledger != "" {
-		if err := a.readLedger(c.Ledger); err != nil {
-			return fmt.Errorf("ledger %s: %w", c.Ledger, err)
-		}
+// file hands the file of that name to read; without a name there is none.
+func file(name string, read func(io.Reader) error) error {
+	if name == "" {
+		return nil
 	}
-	if c.Client != "" {
-		if err := a.readClient(c.Client); err != nil {
-			return fmt.Errorf("client record %s: %w", c.Client, err)
-		}
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := read(f); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }

@@ -3,29 +3,31 @@ package audit
 import (
 	"fmt"
 	"hash/maphash"
+	"slices"
 
 	"oms/internal/kafka"
 	"oms/schemas"
 	"oms/topics"
 )
 
-// auditor keeps the books. Records of one key and topic come in order; between topics there is none, so what concerns two of them is checked at the end.
-type auditor struct {
+// Auditor keeps the books of one system. It takes records in the order of their partitions; between partitions there is none, so what concerns two of them is
+// checked by Report. It knows neither a broker nor a clock.
+type Auditor struct {
 	laws
-	asOfMS int64 // when the ends that were read to were asked for, UTC ms
-	still  bool  // nothing was added while it read
 
 	orders   map[string]*order
 	products map[string]*product
 	facts    map[factKey]*trail // of everything that is neither order nor product
-	effects  map[effect]*charge // what payment facts say that the provider did
+	effects  map[effect]*charge // what payment facts, and the provider's ledger, say that the provider did
 	requests map[uint64]bool    // hashes of the requests that the provider was asked
+	ledger   bool               // the provider's ledger was read
+	misheard []hearing          // what clients were told that was not so when their record was read
 
 	asked, answered int64             // messages between orders and products
 	inbox           map[place]*misfit // records of inboxes that are no message, and all that have a dead letter
 	records, dead   int64
-	newestMS        int64 // of all records
-	letters         []string
+	newestMS        int64   // of all records
+	letters         []named // the first of them
 
 	seed  maphash.Seed
 	names map[string]string // one copy of each text that many records repeat
@@ -37,7 +39,7 @@ type misfit struct {
 	letters int   // dead letters of it
 }
 
-func (a *auditor) misfit(at place) *misfit {
+func (a *Auditor) misfit(at place) *misfit {
 	m := a.inbox[at]
 	if m == nil {
 		m = &misfit{}
@@ -79,12 +81,13 @@ type stamp struct {
 	ordinal int32
 }
 
-func newAuditor() *auditor {
-	return &auditor{laws: newLaws(), orders: map[string]*order{}, products: map[string]*product{}, facts: map[factKey]*trail{}, effects: map[effect]*charge{},
+// New auditor, with empty books.
+func New() *Auditor {
+	return &Auditor{laws: newLaws(), orders: map[string]*order{}, products: map[string]*product{}, facts: map[factKey]*trail{}, effects: map[effect]*charge{},
 		requests: map[uint64]bool{}, inbox: map[place]*misfit{}, seed: maphash.MakeSeed(), names: map[string]string{}}
 }
 
-func (a *auditor) order(id string) *order {
+func (a *Auditor) order(id string) *order {
 	o := a.orders[id]
 	if o == nil {
 		o = &order{}
@@ -93,10 +96,10 @@ func (a *auditor) order(id string) *order {
 	return o
 }
 
-func (a *auditor) hash(s string) uint64 { return maphash.String(a.seed, s) }
+func (a *Auditor) hash(s string) uint64 { return maphash.String(a.seed, s) }
 
 // one answers the one copy of a text.
-func (a *auditor) one(s string) string {
+func (a *Auditor) one(s string) string {
 	if kept, ok := a.names[s]; ok {
 		return kept
 	}
@@ -119,8 +122,8 @@ var (
 	deadLetters = map[string]bool{topics.OrderDeadLetters.Name: true, topics.ProductDeadLetters.Name: true, topics.CustomerDeadLetters.Name: true, topics.LoginDeadLetters.Name: true, topics.PaymentDeadLetters.Name: true}
 )
 
-// take books one record.
-func (a *auditor) take(rec *kafka.Record) error {
+// Take books one record of one of topics.All. What the record itself shows to be wrong is counted, and is no error.
+func (a *Auditor) Take(rec *kafka.Record) error {
 	a.records++
 	a.newestMS = max(a.newestMS, rec.Timestamp.UnixMilli())
 	at := place{home[rec.Topic].Name, rec.Partition, rec.Offset}
@@ -151,7 +154,7 @@ func (a *auditor) take(rec *kafka.Record) error {
 }
 
 // book hands a message to the books that it concerns.
-func (a *auditor) book(at place, rec *kafka.Record, m schemas.Message) {
+func (a *Auditor) book(at place, rec *kafka.Record, m schemas.Message) {
 	switch m := m.(type) {
 	case *schemas.PlaceOrder:
 		a.order(m.OrderID).place(a, at, rec.Timestamp.UnixMilli(), m)
@@ -204,7 +207,7 @@ const (
 const lettersNamed = 20
 
 // letter books a dead letter. One that can be read is something that nobody decided; one that cannot is where garbage belongs.
-func (a *auditor) letter(at place, rec *kafka.Record) {
+func (a *Auditor) letter(at place, rec *kafka.Record) {
 	a.dead++
 	h := map[string]string{}
 	for _, header := range rec.Headers {
@@ -227,7 +230,15 @@ func (a *auditor) letter(at place, rec *kafka.Record) {
 			}
 		}
 	}
-	if len(a.letters) < lettersNamed {
-		a.letters = append(a.letters, fmt.Sprintf("%s from %s: %s: %s", at, origin, what, firstLine(h[originError])))
+	a.letters = append(a.letters, named{at, fmt.Sprintf("%s from %s: %s: %s", at, origin, what, firstLine(h[originError]))})
+	if len(a.letters) > lettersNamed {
+		slices.SortFunc(a.letters, func(x, y named) int { return x.at.compare(y.at) })
+		a.letters = a.letters[:lettersNamed]
 	}
+}
+
+// named is a dead letter in words.
+type named struct {
+	at   place
+	text string
 }

@@ -6,21 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
 	"oms/schemas"
 )
 
-// lines hands every whole line of a file to take; a last line that was cut off is not one.
-func lines(path string, take func(n int64, line []byte) error) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	in := bufio.NewReaderSize(f, 1<<20)
+// lines hands every whole line to take; a last line that was cut off is not one.
+func lines(r io.Reader, take func(n int64, line []byte) error) error {
+	in := bufio.NewReaderSize(r, 1<<20)
 	for n := int64(1); ; n++ {
 		line, err := in.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
@@ -48,11 +42,10 @@ type entry struct {
 // effects of the provider's operations; the others move no money.
 var done = map[string]schemas.PaymentOutcome{"AUTHORIZE": schemas.PaymentOutcomeAuthorized, "CAPTURE": schemas.PaymentOutcomeCaptured, "VOID": schemas.PaymentOutcomeVoided, "REFUND": schemas.PaymentOutcomeRefunded}
 
-// readLedger matches the provider's ledger with the payment facts, one to one (I4).
-func (a *auditor) readLedger(path string) error {
-	a.charges.Partly, a.charges.Why = false, ""
-	untold := map[effect]bool{}
-	err := lines(path, func(n int64, line []byte) error {
+// Ledger books what the payment provider did, JSON lines of its ledger, to be matched with the payment facts one to one (I4). An error names the line that is none.
+func (a *Auditor) Ledger(r io.Reader) error {
+	a.ledger, a.charges.Partly, a.charges.Why = true, false, ""
+	return lines(r, func(n int64, line []byte) error {
 		var e entry
 		if err := json.Unmarshal(line, &e); err != nil {
 			return err
@@ -61,28 +54,11 @@ func (a *auditor) readLedger(path string) error {
 		if !moves || e.AmountMinor == 0 {
 			return nil
 		}
-		a.charges.Checked++
-		at, key := place{"ledger", 0, n}, effect{e.RequestID, what}
-		c := a.effects[key]
-		switch {
-		case untold[key] || c != nil && c.matched:
-			a.charges.violated(at, "the provider did %s of %d for %q under request %q twice", e.Operation, e.AmountMinor, e.OrderID, e.RequestID)
-		case c == nil:
-			untold[key] = true
-			a.due(&a.charges, e.At.UnixMilli(), at, "the provider did %s of %d for %q under request %q, and no fact tells it", e.Operation, e.AmountMinor, e.OrderID, e.RequestID)
-		default:
-			if c.matched = true; c.amount != e.AmountMinor || c.currency != e.Currency {
-				a.charges.violated(c.at, "request %q: the fact tells %d %s, the provider's ledger has %d %s", e.RequestID, c.amount, c.currency, e.AmountMinor, e.Currency)
-			}
-		}
+		at, c := place{"ledger", 0, n}, a.effect(e.RequestID, what)
+		a.charges.demand(c.done.at.topic == "", at, "the provider did %s of %d for %q under request %q twice", e.Operation, e.AmountMinor, e.OrderID, e.RequestID)
+		c.done, c.doneMS = amount{at, e.AmountMinor, a.one(e.Currency)}, e.At.UnixMilli()
 		return nil
 	})
-	for e, c := range a.effects {
-		if !c.matched && c.amount > 0 && err == nil {
-			a.charges.violated(c.at, "%s of %d under request %q is not in the provider's ledger", e.what, c.amount, e.request)
-		}
-	}
-	return err
 }
 
 // told is one line of a client's record.
@@ -98,11 +74,11 @@ type told struct {
 	Code     string `json:"code"`
 }
 
-// readClient compares what a client was told with what is (I6, I11).
-func (a *auditor) readClient(path string) error {
+// Client compares what a client was told, JSON lines, with what is (I6, I11). An error names the line that is none.
+func (a *Auditor) Client(r io.Reader) error {
 	a.decided.Partly, a.decided.Why, a.repeats.Partly, a.repeats.Why = false, "", false, ""
 	first, owner := map[string]told{}, map[string]string{}
-	return lines(path, func(n int64, line []byte) error {
+	return lines(r, func(n int64, line []byte) error {
 		var t told
 		if err := json.Unmarshal(line, &t); err != nil {
 			return err
@@ -139,23 +115,46 @@ func (a *auditor) readClient(path string) error {
 // alike: an answer that came before the order could be shown has neither its time nor its lines.
 func alike(a, b string) bool { return a == "" || b == "" || a == b }
 
-// hear demands that the order that a client was told of is there, and is or was what the client was told.
-func (a *auditor) hear(at place, t told) {
-	o := a.orders[t.OrderID]
-	if o == nil || o.created.topic == "" && o.dead.topic == "" {
-		if a.still {
-			a.decided.demand(false, at, "a client was told of %q, which does not exist", t.OrderID)
-		} else {
-			a.decided.UnderWay++
-		}
+// hearing is what a client was told of an order.
+type hearing struct {
+	at     place
+	order  string
+	status string
+}
+
+// hear checks that the order that a client was told of is there, and is or was what the client was told. What does not fit is looked at again when all is known.
+func (a *Auditor) hear(at place, t told) {
+	h := hearing{at, t.OrderID, t.Status}
+	if o := a.orders[h.order]; o.exists() && o.was(h.status) {
+		a.decided.Checked++
 		return
 	}
-	is := string(o.status) == t.Status
-	switch schemas.OrderStatus(strings.ToUpper(t.Status)) {
+	a.misheard = append(a.misheard, h)
+}
+
+// exists: it was created, or its creation became a dead letter.
+func (o *order) exists() bool { return o != nil && (o.created.topic != "" || o.dead.topic != "") }
+
+// was tells whether an order is or was what a client was told.
+func (o *order) was(status string) bool {
+	switch schemas.OrderStatus(strings.ToUpper(status)) {
 	case "", schemas.OrderStatusPending, schemas.OrderStatusCancelling:
-		is = true // on its way
+		return true // on its way
 	case schemas.OrderStatusConfirmed:
-		is = o.confirmed.topic != ""
+		return o.confirmed.topic != ""
 	}
-	a.decided.demand(is || !a.still, at, "a client was told that %q is %s; its facts say %s", t.OrderID, t.Status, o.status)
+	return string(o.status) == status
+}
+
+func (s *settlement) settleHearings() {
+	for _, h := range s.misheard {
+		switch o := s.orders[h.order]; {
+		case !o.exists() && !s.still:
+			s.decided.UnderWay++
+		case !o.exists():
+			s.decided.demand(false, h.at, "a client was told of %q, which does not exist", h.order)
+		default:
+			s.decided.demand(o.was(h.status) || !s.still, h.at, "a client was told that %q is %s; its facts say %s", h.order, h.status, o.status)
+		}
+	}
 }

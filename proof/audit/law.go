@@ -1,6 +1,9 @@
 package audit
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // Law is one invariant and what was found of it.
 type Law struct {
@@ -11,7 +14,9 @@ type Law struct {
 	UnderWay   int64  `json:"under_way"`       // things that wait for a message which may still come
 	Partly     bool   `json:"partly"`          // not all of the law could be checked
 	Why        string `json:"why,omitempty"`   // what could not
-	First      string `json:"first,omitempty"` // the first violation, with the place of its record
+	First      string `json:"first,omitempty"` // the first violation by the place of its record, so that it does not depend on the order in which partitions were read
+
+	firstAt place
 }
 
 // place of a record.
@@ -28,10 +33,14 @@ func (p place) String() string {
 	return fmt.Sprintf("%s/%d@%d", p.topic, p.partition, p.offset)
 }
 
+func (p place) compare(q place) int {
+	return cmp.Or(cmp.Compare(p.topic, q.topic), cmp.Compare(p.partition, q.partition), cmp.Compare(p.offset, q.offset))
+}
+
 // violated notes a violation at the record.
 func (l *Law) violated(at place, format string, args ...any) {
-	if l.Violations++; l.First == "" {
-		l.First = at.String() + ": " + fmt.Sprintf(format, args...)
+	if l.Violations++; l.First == "" || at.compare(l.firstAt) < 0 {
+		l.First, l.firstAt = at.String()+": "+fmt.Sprintf(format, args...), at
 	}
 }
 
@@ -43,8 +52,8 @@ func (l *Law) demand(ok bool, at place, format string, args ...any) {
 }
 
 // due is a thing that something must still follow, and did not: a violation once its time, in UTC ms, is longer past than messages are under way.
-func (a *auditor) due(l *Law, sinceMS int64, at place, format string, args ...any) {
-	if a.asOfMS-sinceMS <= grace.Milliseconds() {
+func (s *settlement) due(l *Law, sinceMS int64, at place, format string, args ...any) {
+	if s.asOfMS-sinceMS <= grace.Milliseconds() {
 		l.UnderWay++
 		return
 	}

@@ -24,7 +24,7 @@ func (t *trail) next(l *Law, at place, key string, f *schemas.Fact) {
 }
 
 // fact books the head of a fact.
-func (a *auditor) fact(at place, m schemas.Message, f *schemas.Fact) {
+func (a *Auditor) fact(at place, m schemas.Message, f *schemas.Fact) {
 	key := m.Key()
 	switch m.(type) {
 	case *schemas.OrderCreated, *schemas.OrderConfirmed, *schemas.OrderRejected, *schemas.OrderExpired, *schemas.OrderCancellationRequested, *schemas.OrderCancelled:
@@ -47,13 +47,13 @@ func (a *auditor) fact(at place, m schemas.Message, f *schemas.Fact) {
 }
 
 // stamp demands that no two facts of an order, on whatever topic, have the same place in its life.
-func (a *auditor) stamp(o *order, at place, key string, f *schemas.Fact) {
+func (a *Auditor) stamp(o *order, at place, key string, f *schemas.Fact) {
 	s := stamp{f.Version, f.Ordinal}
 	a.complete.demand(!slices.Contains(o.stamps, s), at, "two facts of %q are at version %d, ordinal %d", key, s.version, s.ordinal)
 	o.stamps = append(o.stamps, s)
 }
 
-func (o *order) place(a *auditor, at place, ms int64, m *schemas.PlaceOrder) {
+func (o *order) place(a *Auditor, at place, ms int64, m *schemas.PlaceOrder) {
 	if o.commands = append(o.commands, a.hash(m.CommandID)); len(o.commands) == 1 {
 		o.placed, o.placedMS = at, ms
 	}
@@ -67,7 +67,7 @@ var ways = map[schemas.OrderStatus][]schemas.OrderStatus{
 	schemas.OrderStatusCancelling: {schemas.OrderStatusCancelled},
 }
 
-func (a *auditor) move(o *order, at place, ms int64, to schemas.OrderStatus) {
+func (a *Auditor) move(o *order, at place, ms int64, to schemas.OrderStatus) {
 	a.legal.demand(slices.Contains(ways[o.status], to), at, "an order went from %q to %q", o.status, to)
 	o.status, o.statusAt, o.statusMS = to, at, ms
 }
@@ -77,7 +77,7 @@ func (o *order) ended() bool {
 	return o.status == schemas.OrderStatusRejected || o.status == schemas.OrderStatusExpired || o.status == schemas.OrderStatusCancelled
 }
 
-func (a *auditor) confirm(o *order, at place, m *schemas.OrderConfirmed) {
+func (a *Auditor) confirm(o *order, at place, m *schemas.OrderConfirmed) {
 	a.move(o, at, m.AtMS, schemas.OrderStatusConfirmed)
 	o.confirmed, o.total = at, m.TotalMinor
 	prices := a.prices(m.TotalMinor)
@@ -99,7 +99,7 @@ func (a *auditor) confirm(o *order, at place, m *schemas.OrderConfirmed) {
 // prices is a hash of what is fixed at the confirmation.
 type prices struct{ maphash.Hash }
 
-func (a *auditor) prices(totalMinor int64) *prices {
+func (a *Auditor) prices(totalMinor int64) *prices {
 	p := &prices{}
 	p.SetSeed(a.seed)
 	p.number(totalMinor)
@@ -134,7 +134,7 @@ type row struct {
 }
 
 // orderRow books a row of the orders' table. Of several steps in one transaction the table has the last; a row written again is the same.
-func (a *auditor) orderRow(at place, raw []byte, m *schemas.OrderRow) {
+func (a *Auditor) orderRow(at place, raw []byte, m *schemas.OrderRow) {
 	o, sum := a.order(m.OrderID), maphash.Bytes(a.seed, raw)
 	a.forward(at, m.OrderID, o.row.version, o.row.sum, m.Version, sum)
 	o.row = row{at: at, version: m.Version, sum: sum, status: m.Order.Status, events: m.Sequences.Order, payments: m.Sequences.Payment, awaiting: m.Order.Awaiting, ledger: m.Ledger, fixed: o.row.fixed}
@@ -156,7 +156,7 @@ func (a *auditor) orderRow(at place, raw []byte, m *schemas.OrderRow) {
 }
 
 // forward demands that a row goes on (I8).
-func (a *auditor) forward(at place, key string, before int64, sumBefore uint64, now int64, sum uint64) {
+func (a *Auditor) forward(at place, key string, before int64, sumBefore uint64, now int64, sum uint64) {
 	a.legal.demand(now > before || now == before && sum == sumBefore, at, "the row of %q went from version %d to another of version %d", key, before, now)
 }
 

@@ -25,16 +25,31 @@ type effect struct {
 	what    schemas.PaymentOutcome
 }
 
-// charge is an effect as a fact tells it.
+// charge is an effect as a fact tells it, and as the provider's ledger has it.
 type charge struct {
+	fact, done amount
+	doneMS     int64 // by the ledger, UTC ms
+}
+
+// amount and where it stands; no place: nowhere.
+type amount struct {
 	at       place
-	amount   int64
+	minor    int64
 	currency string
-	matched  bool // with the provider's ledger
+}
+
+func (a *Auditor) effect(request string, what schemas.PaymentOutcome) *charge {
+	e := effect{request, what}
+	c := a.effects[e]
+	if c == nil {
+		c = &charge{}
+		a.effects[e] = c
+	}
+	return c
 }
 
 // paid books a payment fact (I4, I5).
-func (a *auditor) paid(at place, m *schemas.PaymentProcessed) {
+func (a *Auditor) paid(at place, m *schemas.PaymentProcessed) {
 	o := a.order(m.OrderID)
 	switch m.Outcome {
 	case schemas.PaymentOutcomeAuthorized:
@@ -52,36 +67,52 @@ func (a *auditor) paid(at place, m *schemas.PaymentProcessed) {
 		return
 	}
 	a.refunds.demand(m.AmountMinor >= 0 && o.money.held() >= 0 && o.money.kept() >= 0, at, "%s of %d for %q: more is given back than was held or taken", m.Outcome, m.AmountMinor, m.OrderID)
-	e := effect{m.RequestID, m.Outcome}
-	a.charges.demand(a.effects[e] == nil, at, "%s under request %q is told twice", m.Outcome, m.RequestID)
-	a.effects[e] = &charge{at: at, amount: m.AmountMinor, currency: a.one(m.Currency)}
+	c := a.effect(m.RequestID, m.Outcome)
+	a.charges.demand(c.fact.at.topic == "", at, "%s under request %q is told twice", m.Outcome, m.RequestID)
+	c.fact = amount{at, m.AmountMinor, a.one(m.Currency)}
 }
 
-// settleMoney compares at the end what only the whole shows.
-func (a *auditor) settleMoney() {
-	for e, c := range a.effects {
-		if a.requests[a.hash(e.request)] {
-			a.charges.Checked++
-		} else if a.still {
-			a.charges.demand(false, c.at, "%s under request %q, which nobody asked", e.what, e.request)
+// settleCharges matches what facts tell with what was asked and, once a ledger was read, with what the provider did.
+func (s *settlement) settleCharges() {
+	for e, c := range s.effects {
+		switch {
+		case c.fact.at.topic == "":
+		case s.requests[s.hash(e.request)]:
+			s.charges.Checked++
+		case s.still:
+			s.charges.demand(false, c.fact.at, "%s under request %q, which nobody asked", e.what, e.request)
+		}
+		switch {
+		case !s.ledger:
+		case c.fact.at.topic == "":
+			s.due(&s.charges, c.doneMS, c.done.at, "the provider did %s of %d under request %q, and no fact tells it", e.what, c.done.minor, e.request)
+		case c.done.at.topic == "":
+			s.charges.demand(c.fact.minor == 0, c.fact.at, "%s of %d under request %q is not in the provider's ledger", e.what, c.fact.minor, e.request)
+		default:
+			s.charges.demand(c.fact.minor == c.done.minor && c.fact.currency == c.done.currency, c.fact.at, "request %q: the fact tells %d %s, the provider's ledger has %d %s",
+				e.request, c.fact.minor, c.fact.currency, c.done.minor, c.done.currency)
 		}
 	}
-	for id, o := range a.orders {
+}
+
+// settleMoney compares what only the whole shows.
+func (s *settlement) settleMoney() {
+	for id, o := range s.orders {
 		open := o.money.held() + o.money.kept()
 		if o.ended() {
-			if a.refunds.Checked++; open != 0 {
-				a.due(&a.refunds, o.statusMS, o.statusAt, "%q is %s and %d are still held or kept", id, o.status, open)
+			if s.refunds.Checked++; open != 0 {
+				s.due(&s.refunds, o.statusMS, o.statusAt, "%q is %s and %d are still held or kept", id, o.status, open)
 			}
 		}
-		if !a.still {
+		if !s.still {
 			continue
 		}
 		if o.status == schemas.OrderStatusConfirmed && o.method != schemas.PaymentMethodInvoice {
-			a.money.demand(open == o.total, o.statusAt, "%q costs %d, held or taken are %d", id, o.total, open)
+			s.money.demand(open == o.total, o.statusAt, "%q costs %d, held or taken are %d", id, o.total, open)
 		}
 		if o.row.at.topic != "" {
 			l := o.row.ledger
-			a.money.demand(l.Authorized == o.money.held() && l.Captured == o.money.taken && l.Refunded == o.money.refunded, o.row.at,
+			s.money.demand(l.Authorized == o.money.held() && l.Captured == o.money.taken && l.Refunded == o.money.refunded, o.row.at,
 				"the ledger of %q has %d held, %d taken, %d given back; its payment facts %d, %d, %d", id, l.Authorized, l.Captured, l.Refunded, o.money.held(), o.money.taken, o.money.refunded)
 		}
 	}

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"slices"
+	"time"
 
 	"oms/schemas"
 	"oms/topics"
@@ -9,22 +10,33 @@ import (
 
 var inventoryEvents = topics.InventoryEvents.Name
 
-// finish checks what only the whole shows, and reports.
-func (a *auditor) finish() Report {
-	rest := a.atRest()
-	a.settleLife()
-	a.settleStock(rest)
-	a.settleMoney()
-	for at, m := range a.inbox {
-		if a.complete.Checked++; m.letters == 0 {
-			a.due(&a.complete, m.ms, at, "a record of an inbox that is no message has no dead letter")
-		} else if m.letters > 1 {
-			a.complete.violated(at, "a record has %d dead letters", m.letters)
-		}
-	}
-	r := Report{Laws: a.all(), State: "live", Records: a.records, DeadLetters: a.letters, Dead: a.dead}
-	if rest {
+// settlement is a look at the books as a whole: it counts on its own laws, so that the books can be kept on after it.
+type settlement struct {
+	*Auditor
+	laws         // the auditor's as they are, and what the whole shows
+	asOfMS int64 // UTC ms
+	still  bool
+	rest   bool // every message has arrived
+}
+
+// Report checks what only the whole shows, as of a moment: when the ends of what was taken were asked for. still says that nothing was added to the topics while they
+// were read up to there. Without it, what is not there may still come, and is counted as under way. The books stay as they are: more may be taken, and reported again.
+func (a *Auditor) Report(asOf time.Time, still bool) Report {
+	s := &settlement{Auditor: a, laws: a.laws, asOfMS: asOf.UnixMilli(), still: still}
+	s.rest = s.atRest()
+	s.settleLife()
+	s.settleStock()
+	s.settleCharges()
+	s.settleMoney()
+	s.settleHearings()
+	s.settleInboxes()
+	r := Report{Laws: s.all(), State: "live", Records: a.records, Dead: a.dead}
+	if s.rest {
 		r.State = "at rest"
+	}
+	slices.SortFunc(a.letters, func(x, y named) int { return x.at.compare(y.at) })
+	for _, l := range a.letters {
+		r.DeadLetters = append(r.DeadLetters, l.text)
 	}
 	for _, l := range r.Laws {
 		r.Violations += l.Violations
@@ -32,46 +44,67 @@ func (a *auditor) finish() Report {
 	return r
 }
 
+// Violations that records and files have shown so far by themselves, and the first of the first law that is broken. It is cheap enough to ask after each record.
+func (a *Auditor) Violations() (n int64, first string) {
+	for _, l := range a.all() {
+		if n += l.Violations; first == "" && l.First != "" {
+			first = l.ID + ": " + l.First
+		}
+	}
+	return n, first
+}
+
 // atRest tells whether every message has arrived: the topics stood still while they were read, products answered all that they were asked and orders took all
 // answers. When nothing was written for longer than messages are under way, what has not arrived never will, and the system is at rest as well.
-func (a *auditor) atRest() bool {
-	if !a.still || a.asOfMS-a.newestMS > grace.Milliseconds() {
-		return a.still
+func (s *settlement) atRest() bool {
+	if !s.still || s.asOfMS-s.newestMS > grace.Milliseconds() {
+		return s.still
 	}
-	for _, o := range a.orders {
+	for _, o := range s.orders {
 		if o.row.awaiting != 0 {
 			return false
 		}
 	}
-	return a.asked == a.answered
+	return s.asked == s.answered
+}
+
+// settleInboxes: what is no message has one dead letter.
+func (s *settlement) settleInboxes() {
+	for at, m := range s.inbox {
+		if s.complete.Checked++; m.letters == 0 {
+			s.due(&s.complete, m.ms, at, "a record of an inbox that is no message has no dead letter")
+		} else if m.letters > 1 {
+			s.complete.violated(at, "a record has %d dead letters", m.letters)
+		}
+	}
 }
 
 // settleLife: what was accepted is decided (I6), by the facts that the rows count (I7), once per key (I11).
-func (a *auditor) settleLife() {
-	for id, o := range a.orders {
-		a.decided.Checked++
+func (s *settlement) settleLife() {
+	for id, o := range s.orders {
+		s.decided.Checked++
 		switch {
 		case o.placed.topic == "" && o.created.topic == "":
 			if o.row.at.topic != "" || o.events.sequence > 0 || o.payments.sequence > 0 {
-				a.decided.violated(o.row.at, "there is something of %q, which was never created", id)
+				s.decided.violated(o.row.at, "there is something of %q, which was never created", id)
 			}
 		case o.created.topic == "" && o.dead.topic == "":
-			a.due(&a.decided, o.placedMS, o.placed, "%q was placed and never created", id)
+			s.due(&s.decided, o.placedMS, o.placed, "%q was placed and never created", id)
 		case o.placed.topic == "":
-			if a.still {
-				a.decided.violated(o.created, "%q was created, and nobody placed it", id)
+			if s.still {
+				s.decided.violated(o.created, "%q was created, and nobody placed it", id)
 			}
 		case o.status == schemas.OrderStatusPending:
-			a.due(&a.decided, o.deadline, o.created, "%q was to be decided by %d and is not", id, o.deadline)
+			s.due(&s.decided, o.deadline, o.created, "%q was to be decided by %d and is not", id, o.deadline)
 		}
 		if o.created.topic != "" && o.placed.topic != "" {
-			a.repeats.demand(slices.Contains(o.commands, o.cause), o.created, "%q was created by a command that is not among its own", id)
+			s.repeats.demand(slices.Contains(o.commands, o.cause), o.created, "%q was created by a command that is not among its own", id)
 		}
-		if !a.still || o.row.at.topic == "" && o.events.sequence == 0 {
+		if !s.still || o.row.at.topic == "" && o.events.sequence == 0 {
 			continue
 		}
-		a.complete.demand(o.row.events == o.events.sequence && o.row.payments == o.payments.sequence, o.row.at, "the row of %q counts %d and %d facts, the topics have %d and %d",
+		s.complete.demand(o.row.events == o.events.sequence && o.row.payments == o.payments.sequence, o.row.at, "the row of %q counts %d and %d facts, the topics have %d and %d",
 			id, o.row.events, o.row.payments, o.events.sequence, o.payments.sequence)
-		a.legal.demand(o.row.status == o.status, o.row.at, "the row of %q is %s, its facts say %s", id, o.row.status, o.status)
+		s.legal.demand(o.row.status == o.status, o.row.at, "the row of %q is %s, its facts say %s", id, o.row.status, o.status)
 	}
 }

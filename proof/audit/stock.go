@@ -31,7 +31,7 @@ type level struct {
 	at               place
 }
 
-func (a *auditor) product(key string) *product {
+func (a *Auditor) product(key string) *product {
 	p := a.products[key]
 	if p == nil {
 		p = &product{levels: map[string]*level{}}
@@ -50,7 +50,7 @@ func (p *product) level(location string) *level {
 }
 
 // moved books a movement: what it says that was there after it must be what was there before and the movement (I1), and nothing may be promised twice (I2).
-func (a *auditor) moved(at place, m *schemas.InventoryUpdated) {
+func (a *Auditor) moved(at place, m *schemas.InventoryUpdated) {
 	key := a.one(m.Key())
 	p := a.product(key)
 	for _, e := range m.Entries {
@@ -83,7 +83,7 @@ func (a *auditor) moved(at place, m *schemas.InventoryUpdated) {
 }
 
 // hold opens a reservation (I3).
-func (a *auditor) hold(at place, product, orderID string, e schemas.StockEntry) {
+func (a *Auditor) hold(at place, product, orderID string, e schemas.StockEntry) {
 	o := a.order(orderID)
 	for i := range o.open {
 		if h := &o.open[i]; h.product == product && h.line == e.Line && h.location == e.LocationID {
@@ -96,7 +96,7 @@ func (a *auditor) hold(at place, product, orderID string, e schemas.StockEntry) 
 }
 
 // letGo ends a reservation. What ends was there, and ends whole.
-func (a *auditor) letGo(at place, product, orderID string, e schemas.StockEntry) {
+func (a *Auditor) letGo(at place, product, orderID string, e schemas.StockEntry) {
 	o := a.order(orderID)
 	for i := range o.open {
 		if h := &o.open[i]; h.product == product && h.line == e.Line && h.location == e.LocationID {
@@ -111,7 +111,7 @@ func (a *auditor) letGo(at place, product, orderID string, e schemas.StockEntry)
 }
 
 // productRow books a row of the products' table.
-func (a *auditor) productRow(at place, raw []byte, m *schemas.ProductRow) {
+func (a *Auditor) productRow(at place, raw []byte, m *schemas.ProductRow) {
 	p, sum := a.product(a.one(m.Key())), maphash.Bytes(a.seed, raw)
 	a.forward(at, m.Key(), p.version, p.sum, m.Version, sum)
 	p.version, p.sum, p.row, p.rowAt, p.rowSeq = m.Version, sum, m.Levels, at, m.Sequences.Inventory
@@ -120,53 +120,58 @@ func (a *auditor) productRow(at place, raw []byte, m *schemas.ProductRow) {
 	}
 }
 
-// settleStock compares at the end what only the whole shows.
-func (a *auditor) settleStock(rest bool) {
-	for id, o := range a.orders {
+// settleStock compares what only the whole shows.
+func (s *settlement) settleStock() {
+	for _, p := range s.products {
+		for _, l := range p.levels {
+			l.promised = 0
+		}
+	}
+	for id, o := range s.orders {
 		for _, h := range o.row.held {
-			a.product(h.product).level(h.location).promised += h.quantity
+			s.product(h.product).level(h.location).promised += h.quantity
 		}
 		if o.ended() {
 			for _, h := range o.open {
-				a.due(&a.reservations, o.statusMS, h.at, "%d units of %q are held for %q, which is %s since %s", h.quantity, h.product, id, o.status, o.statusAt)
+				s.due(&s.reservations, o.statusMS, h.at, "%d units of %q are held for %q, which is %s since %s", h.quantity, h.product, id, o.status, o.statusAt)
 			}
 		}
-		if !rest {
+		if !s.rest {
 			continue
 		}
 		if len(o.open) > 0 && o.created.topic == "" {
-			a.reservations.violated(o.open[0].at, "units are held for %q, which was never created", id)
+			s.reservations.violated(o.open[0].at, "units are held for %q, which was never created", id)
 		}
 		at := o.row.at
 		if len(o.open) > 0 {
 			at = o.open[0].at
 		}
-		a.reservations.demand(sameHolds(o.open, o.row.held), at, "products and the row of %q at %s disagree on what is held for it", id, o.row.at)
+		s.reservations.demand(sameHolds(o.open, o.row.held), at, "products and the row of %q at %s disagree on what is held for it", id, o.row.at)
 	}
-	for key, p := range a.products {
-		a.settleProduct(key, p, rest)
+	for key, p := range s.products {
+		s.settleProduct(key, p)
 	}
 }
 
-func (a *auditor) settleProduct(key string, p *product, rest bool) {
+func (s *settlement) settleProduct(key string, p *product) {
 	sequence := int64(0)
-	if t := a.facts[factKey{inventoryEvents, key}]; t != nil {
+	if t := s.facts[factKey{inventoryEvents, key}]; t != nil {
 		sequence = t.sequence
 	}
-	if a.still {
-		a.complete.demand(p.rowSeq == sequence, p.rowAt, "the row of %q counts %d movements, the topic has %d", key, p.rowSeq, sequence)
+	if s.still {
+		s.complete.demand(p.rowSeq == sequence, p.rowAt, "the row of %q counts %d movements, the topic has %d", key, p.rowSeq, sequence)
 	}
-	for _, s := range p.row {
-		if l := p.level(s.LocationID); p.rowSeq == sequence {
-			a.conservation.demand(l.onHand == s.OnHand && l.reserved == s.Reserved, p.rowAt, "%q at %q: movements add up to %d on hand and %d reserved, the row has %d and %d",
-				key, s.LocationID, l.onHand, l.reserved, s.OnHand, s.Reserved)
+	for _, row := range p.row {
+		if l := p.level(row.LocationID); p.rowSeq == sequence {
+			s.conservation.demand(l.onHand == row.OnHand && l.reserved == row.Reserved, p.rowAt, "%q at %q: movements add up to %d on hand and %d reserved, the row has %d and %d",
+				key, row.LocationID, l.onHand, l.reserved, row.OnHand, row.Reserved)
 		}
 	}
 	for location, l := range p.levels {
-		if rest {
-			a.conservation.demand(l.promised == l.reserved, l.at, "%q at %q: %d are reserved, orders hold %d", key, location, l.reserved, l.promised)
+		if s.rest {
+			s.conservation.demand(l.promised == l.reserved, l.at, "%q at %q: %d are reserved, orders hold %d", key, location, l.reserved, l.promised)
 		} else if l.promised != l.reserved {
-			a.conservation.UnderWay++
+			s.conservation.UnderWay++
 		}
 	}
 }
