@@ -5,7 +5,7 @@ COMMIT      = $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 # Packages with goroutines worth the race detector; the machines have none.
 RACE        = ./internal/store ./internal/stream ./internal/kafka ./internal/seal ./internal/web ./internal/clickhouse/... ./gateways/... ./ingest ./views ./proof/sandbox
 
-.PHONY: build demo test setup clickhouse lint unit race vuln schemas bench
+.PHONY: build demo test setup clickhouse lint unit race fuzz vuln schemas bench
 build: ## the binary ./oms
 	go build -ldflags "-X main.commit=$(COMMIT)" -o oms .
 
@@ -30,6 +30,11 @@ unit:
 
 race:
 	$(GOTESTSUM) --format pkgname-and-test-fails -- -race -short -timeout 20m $(RACE)
+
+FUZZTIME = 10m
+fuzz: ## every fuzz target for FUZZTIME each: HTTP bodies, the Avro decoder, statements, the recovery of the store and the readers of the broker's files
+	@set -e; for f in $$(grep -rlE '^func Fuzz' --include='*_test.go' .); do for t in $$(grep -oE '^func Fuzz[A-Za-z]+' $$f | cut -d' ' -f2); do \
+		echo "== $$(dirname $$f) $$t"; go test $$(dirname $$f) -run "^$$t$$" -fuzz "^$$t$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s; done; done
 
 vuln: ## known vulnerabilities in what we import; asks the vulnerability database
 	$(GOVULNCHECK) ./...

@@ -34,7 +34,7 @@ type world struct {
 	silent   bool                                    // Kafka does not answer
 }
 
-func newWorld(t *testing.T, as web.Principal) *world {
+func newWorld(t testing.TB, as web.Principal) *world {
 	t.Helper()
 	keys, err := seal.Open(seal.Config{Dir: t.TempDir()})
 	if err != nil {

@@ -54,9 +54,12 @@ func readBatch(r *bufio.Reader, buf []byte) (batch, int, []byte, error) {
 	if n < batchHeader || n > 1<<30 {
 		return batch{}, 0, buf, nil
 	}
-	buf = slices.Grow(buf[:0], n)[:n]
-	if _, err := io.ReadFull(r, buf); err != nil {
-		return batch{}, 0, buf, unlessEnd(err)
+	for buf = buf[:0]; len(buf) < n; { // piece by piece: a torn length may claim a gigabyte
+		at, more := len(buf), min(n-len(buf), 1<<20)
+		buf = slices.Grow(buf, more)[:at+more]
+		if _, err := io.ReadFull(r, buf[at:]); err != nil {
+			return batch{}, 0, buf, unlessEnd(err)
+		}
 	}
 	if crc32.Checksum(buf[21:], castagnoli) != binary.BigEndian.Uint32(buf[17:]) {
 		return batch{}, 0, buf, nil
