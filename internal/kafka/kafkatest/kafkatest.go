@@ -4,7 +4,6 @@ package kafkatest
 import (
 	"context"
 	"log/slog"
-	"os"
 	"testing"
 
 	"oms/internal/kafka"
@@ -65,12 +64,4 @@ func Main(m *testing.M) int {
 		return max(code, 1)
 	}
 	return code
-}
-
-// lookup is an environment variable, or def when it is empty.
-func lookup(name, def string) string {
-	if v := os.Getenv(name); v != "" {
-		return v
-	}
-	return def
 }
