@@ -20,6 +20,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"oms/proof/bench"
+	"oms/proof/chaos"
 )
 
 // commit is set by the build; without it, what the Go toolchain recorded.
@@ -35,6 +36,7 @@ type CLI struct {
 	Demo      DemoCmd      `cmd:"" help:"Start a shop, let orders flow, show the outcomes, and stay up."`
 	Load      LoadCmd      `cmd:"" help:"Place the orders of a file or folder over HTTP. Repeatable: nothing is ordered twice."`
 	Audit     AuditCmd     `cmd:"" help:"Check the laws of the shop from the topics alone; exit status 1 on a violation."`
+	Chaos     ChaosCmd     `cmd:"" help:"Start a shop, load it, break it by a seeded plan, and audit it; exit status 1 on a violation."`
 	Bench     BenchCmd     `cmd:"" help:"Measure throughput and latency of this machine (--self) or of a running system."`
 	Topics    TopicsCmd    `cmd:"" help:"Topics of the system."`
 	Report    ReportCmd    `cmd:"" help:"Ask a report: a table, CSV, JSON or Parquet, and a chart."`
@@ -59,7 +61,7 @@ type run struct {
 func main() {
 	var cli CLI
 	k := kong.Parse(&cli, kong.Name("oms"), kong.Description("An order management system on a Kafka log. Settings come from a file (--config), OMS_* in the environment and flags, the later before the earlier; oms config print shows them all."), kong.UsageOnError(),
-		kong.Vars{"scenarios": strings.Join(bench.Names(), ", "), "data": "./" + defaults().Data, "http": defaults().HTTP}, kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+		kong.Vars{"scenarios": strings.Join(bench.Names(), ", "), "faults": chaos.Names(), "data": "./" + defaults().Data, "http": defaults().HTTP}, kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(200) // most memory is caches: collecting half as often saves a tenth of the processor time and costs some hundred MiB
 	}

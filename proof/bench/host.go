@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"oms/proof/chaos"
 )
 
 // ticksPerSecond is the unit of /proc/PID/stat: USER_HZ, 100 on every Linux that Go runs on.
@@ -30,7 +32,7 @@ func (c Config) usage() usage {
 	}
 	if c.PID > 0 {
 		u.server = processorTime(c.PID)
-		u.resident, u.peak = statusBytes(c.PID, "VmRSS:"), statusBytes(c.PID, "VmHWM:")
+		u.resident, u.peak = chaos.Memory(c.PID)
 	}
 	if c.DataDir != "" {
 		u.disk = diskBytes(c.DataDir)
@@ -51,20 +53,6 @@ func processorTime(pid int) time.Duration {
 	user, _ := strconv.ParseInt(fields[11], 10, 64)
 	system, _ := strconv.ParseInt(fields[12], 10, 64)
 	return time.Duration(user+system) * time.Second / ticksPerSecond
-}
-
-func statusBytes(pid int, name string) int64 {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0
-	}
-	_, rest, _ := strings.Cut(string(b), name)
-	fields := strings.Fields(rest)
-	if len(fields) == 0 {
-		return 0
-	}
-	kib, _ := strconv.ParseInt(fields[0], 10, 64)
-	return kib << 10
 }
 
 // diskBytes are the sizes of the files below dir by its first level. Files come and go while it looks, so one that is gone counts nothing.

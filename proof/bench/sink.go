@@ -139,7 +139,8 @@ func (r *run) filling(ctx context.Context, result *Result) error {
 		return err
 	}
 	defer conn.Close()
-	out.EngineMiB = float64(statusBytes(childOf(r.PID), "VmRSS:")) / (1 << 20)
+	resident, _ := chaos.Memory(childOf(r.PID))
+	out.EngineMiB = float64(resident) / (1 << 20)
 	if err := out.count(ctx, conn); err != nil {
 		return err
 	}

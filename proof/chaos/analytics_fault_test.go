@@ -56,7 +56,7 @@ func TestASinkOfItsOwnIsKilledDoubledAndLosesItsKafka(t *testing.T) {
 		t.Skip("a real Kafka is not started in -short")
 	}
 	clickhousetest.Library(t)
-	broker, log, data, address := kafkatest.Real(t).Brokers[0], listen(t), t.TempDir(), freeAddress(t)
+	broker, log, data, address := kafkatest.Real(t).Brokers[0], listen(t), t.TempDir(), address(t)
 	ledger := filepath.Join(installation, "ledger")
 	sandbox := start(t, log, "sandbox", "--listen", "127.0.0.1:0", "--data", ledger)
 	rest := start(t, log, "run", "--roles", "ingest,views,orders,products,customers,gateways", "--kafka", broker, "--http", "127.0.0.1:0", "--instance", "rest", "--keys", filepath.Join(installation, "keys"), "--data", t.TempDir(), "--sandbox", sandbox.Sandbox)
@@ -67,7 +67,7 @@ func TestASinkOfItsOwnIsKilledDoubledAndLosesItsKafka(t *testing.T) {
 	unmerged(t, full(t, data))
 	alive, broken := context.WithCancel(t.Context())
 	defer broken()
-	buyers := shop(alive, t, rest.HTTP, 200, false)
+	buyers := buying(alive, t, rest.HTTP, 200, false)
 
 	end := func() func() []int { _, end := c.haunt(t, kills(t, 4), 3*time.Second); return end }()
 	within(t, time.Minute+time.Duration(kills(t, 4))*15*time.Second, "all kills are done", func() bool { return log.count("ready http="+first+" ") > kills(t, 4) || t.Failed() })
@@ -100,7 +100,7 @@ func TestASinkOfItsOwnIsKilledDoubledAndLosesItsKafka(t *testing.T) {
 	} else {
 		t.Log("the real Kafka was not started here: it is not restarted")
 	}
-	buyers = shop(alive, t, rest.HTTP, 200, false)
+	buyers = buying(alive, t, rest.HTTP, 200, false)
 	until(t, "orders flow again", func() bool {
 		return strings.Contains(mustAsk(t, log.reader(), "SELECT count() > "+fmt.Sprint(orders+300)+" FROM order_events WHERE type = 'OrderCreated'"), "1")
 	})
@@ -190,7 +190,7 @@ func TestADayIsRebuiltWhileOrdersFlow(t *testing.T) {
 	said(t, p.Kafka, 500, old.AddDate(0, 0, -1), old, old.AddDate(0, 0, 1), old.AddDate(0, 1, 0))
 	alive, broken := context.WithCancel(t.Context())
 	defer broken()
-	buyers := shop(alive, t, p.HTTP, 500, false)
+	buyers := buying(alive, t, p.HTTP, 500, false)
 	until(t, "orders flow", func() bool { n, _ := ask(log.reader(), "SELECT count() > 500 FROM order_events"); return n == "1" })
 	caughtUp(t, p.Kafka, log.reader)
 	equal(t, log.reader(), "--data", data, "--kafka", p.Kafka)
@@ -206,7 +206,7 @@ func TestADayIsRebuiltWhileOrdersFlow(t *testing.T) {
 }
 
 // rebuilt damages a day and has it rebuilt; what is not of the day is equal all the while.
-func rebuilt(t *testing.T, p *Process, log *words, data string, day time.Time) {
+func rebuilt(t *testing.T, p *Process, log *heard, data string, day time.Time) {
 	t.Helper()
 	from, to, on := day.Format(time.DateOnly), day.AddDate(0, 0, 1).Format(time.DateOnly), []string{"--data", data, "--kafka", p.Kafka}
 	where := fmt.Sprintf("at >= '%s' AND at < '%s' AND cityHash64(order_id) %% 3 = 0 SETTINGS mutations_sync = 2", from, to)
@@ -332,7 +332,7 @@ func (d *door) open(t *testing.T) {
 func (d *door) close() { d.server.Close() } // with the connections that lead through it
 
 func TestAClickHouseThatIsAwayIsWaitedForAndOrdersFlow(t *testing.T) {
-	log, data, address := listen(t), t.TempDir(), freeAddress(t)
+	log, data, address := listen(t), t.TempDir(), address(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	engine, err := clickhouse.Start(ctx, clickhouse.Config{Library: clickhousetest.Library(t), Dir: t.TempDir(), Executable: binary, Args: []string{"clickhouse-engine"}})
@@ -441,19 +441,19 @@ func TestAFullOrReadOnlyDiskOfClickHouseNeverTouchesOrders(t *testing.T) {
 	caughtUp(t, p.Kafka, log.reader)
 	equal(t, log.reader(), "--data", data, "--kafka", p.Kafka)
 	l.stands(t, p.HTTP)
-	audit(t, p, "--ledger", filepath.Join(data, "sandbox", "ledger.jsonl"))
+	audited(t, p, "--ledger", filepath.Join(data, "sandbox", "ledger.jsonl"))
 }
 
 func TestSIGTERMUnderLoadEndsSinkAndEngineInTime(t *testing.T) {
 	clickhousetest.Library(t)
-	log, data, address := listen(t), t.TempDir(), freeAddress(t)
+	log, data, address := listen(t), t.TempDir(), address(t)
 	args := []string{"up", "--data", data, "--http", address}
 	p := start(t, log, args...)
 	until(t, "the sink follows", func() bool { return looks(p.HTTP).State == "following" })
 	unmerged(t, full(t, data))
 	alive, broken := context.WithCancel(t.Context())
 	defer broken()
-	buyers := shop(alive, t, p.HTTP, 300, false)
+	buyers := buying(alive, t, p.HTTP, 300, false)
 	rows := func() string { n, _ := ask(log.reader(), "SELECT count() FROM order_events"); return n }
 	for range 3 {
 		before := rows()

@@ -23,7 +23,7 @@ import (
 	"oms/internal/clickhouse"
 	"oms/internal/clickhouse/clickhousetest"
 	"oms/internal/kafka"
-	storefront "oms/proof/load"
+	"oms/proof/load"
 	"oms/proof/workload"
 	"oms/topics"
 )
@@ -44,30 +44,30 @@ func within(t *testing.T, limit time.Duration, what string, is func() bool) {
 	}
 }
 
-// words is what processes have printed, to be asked about while they run.
-type words struct {
+// heard is what processes have printed, to be asked about while they run.
+type heard struct {
 	mu   sync.Mutex
 	to   io.Writer
 	text bytes.Buffer
 }
 
-func listen(t *testing.T) *words { return &words{to: logFile(t)} }
+func listen(t *testing.T) *heard { return &heard{to: logFile(t)} }
 
-func (w *words) Write(b []byte) (int, error) {
+func (w *heard) Write(b []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.text.Write(b)
 	return w.to.Write(b)
 }
 
-func (w *words) count(what string) int {
+func (w *heard) count(what string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return strings.Count(w.text.String(), what)
 }
 
 // reader is the address for who may only read, as the last line about it says.
-func (w *words) reader() string {
+func (w *heard) reader() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	_, last, _ := strings.Cut(w.text.String()[max(0, strings.LastIndex(w.text.String(), "analytics clickhouse=")):], "analytics clickhouse=")
@@ -275,14 +275,14 @@ type shoppers struct {
 	t       *testing.T
 	enough  chan struct{}
 	done    chan struct{}
-	sum     storefront.Summary
+	sum     load.Summary
 	err     error
 	record  string
 	started time.Time
 }
 
-// shop sends shoppers with the orders of a generated shop, and before them the documents of a wholesaler where they are at hand.
-func shop(ctx context.Context, t *testing.T, server string, rate int, real bool) *shoppers {
+// buying sends shoppers with the orders of a generated shop, and before them the documents of a wholesaler where they are at hand.
+func buying(ctx context.Context, t *testing.T, server string, rate int, real bool) *shoppers {
 	t.Helper()
 	s := &shoppers{t: t, enough: make(chan struct{}), done: make(chan struct{}), record: filepath.Join(t.TempDir(), "client.jsonl"), started: time.Now()}
 	f, err := os.Create(s.record)
@@ -303,7 +303,7 @@ func shop(ctx context.Context, t *testing.T, server string, rate int, real bool)
 	go func() {
 		defer close(s.done)
 		defer f.Close()
-		s.sum, s.err = storefront.Run(ctx, storefront.Config{Server: server, Documents: steady(documents, rate, s.enough), Workers: 48, Patience: 3 * time.Minute, Record: workload.NewRecord(f)})
+		s.sum, s.err = load.Run(ctx, load.Config{Server: server, Documents: steady(documents, rate, s.enough), Workers: 48, Patience: 3 * time.Minute, Record: workload.NewRecord(f)})
 	}()
 	return s
 }
@@ -391,14 +391,14 @@ func seed(t *testing.T) *rand.Rand {
 // The process that has everything, its engine, and both at once are killed at random moments while orders flow. Merges are off: what came twice would be seen.
 func TestKillNineOfSinkAndEngineLosesAndDoublesNoRow(t *testing.T) {
 	clickhousetest.Library(t)
-	dice, log, data, address := seed(t), listen(t), t.TempDir(), freeAddress(t)
+	dice, log, data, address := seed(t), listen(t), t.TempDir(), address(t)
 	server := "http://" + address
 	c := newCrew(t, log, []string{"up", "--data", data, "--http", address})
 	until(t, "the sink follows", func() bool { return looks(server).State == "following" })
 	unmerged(t, full(t, data))
 	alive, broken := context.WithCancel(t.Context())
 	defer broken()
-	buyers := shop(alive, t, server, 300, true)
+	buyers := buying(alive, t, server, 300, true)
 	killed := map[string]int{}
 	kinds := []string{"process", "engine", "both"}
 	for i := range kills(t, 12) {
@@ -427,5 +427,5 @@ func TestKillNineOfSinkAndEngineLosesAndDoublesNoRow(t *testing.T) {
 	orders := buyers.present(reader())
 	t.Logf("killed: %v; %d orders in %v; %d inserts without a known outcome were repeated; 0 missing and 0 twice unless said otherwise above",
 		killed, orders, time.Since(buyers.started).Round(time.Second), log.count("an insert without a known outcome was repeated"))
-	t.Logf("audit: %s", audit(t, c.running[0], "--ledger", filepath.Join(data, "sandbox", "ledger.jsonl"), "--client", buyers.record))
+	t.Logf("audit: %s", audited(t, c.running[0], "--ledger", filepath.Join(data, "sandbox", "ledger.jsonl"), "--client", buyers.record))
 }

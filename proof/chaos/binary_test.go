@@ -84,6 +84,14 @@ func bury(t *testing.T, p *Process) {
 	}
 }
 
+// address is one that nobody listens on.
+func address(t *testing.T) string {
+	t.Helper()
+	a, err := freeAddress()
+	must(t, err)
+	return a
+}
+
 // up starts everything in one process on the data directory.
 func up(t *testing.T, log io.Writer, data string) *Process {
 	t.Helper()
@@ -163,8 +171,8 @@ func order(product string, units int64) map[string]any {
 	}
 }
 
-// audit runs the auditor on a live system, after it came to rest, and fails the test on a violation. It answers what each law counted.
-func audit(t *testing.T, p *Process, args ...string) string {
+// audited runs the auditor on a live system, after it came to rest, and fails the test on a violation. It answers what each law counted.
+func audited(t *testing.T, p *Process, args ...string) string {
 	t.Helper()
 	var out, errs bytes.Buffer
 	cmd := exec.Command(binary, append([]string{"audit", "--kafka", p.Kafka, "-o", "json"}, args...)...)

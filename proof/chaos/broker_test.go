@@ -25,7 +25,7 @@ func TestARealKafkaIsKilledWhileOrdersFlow(t *testing.T) {
 	start(t, log, "run", "--roles", "gateways", "--kafka", broker, "--http", "127.0.0.1:0", "--instance", "gateway", "--data", t.TempDir(), "--sandbox", sandbox.Sandbox)
 	alive, broken := context.WithCancel(t.Context())
 	defer broken()
-	buyers := shop(alive, t, front.HTTP, 200, false)
+	buyers := buying(alive, t, front.HTTP, 200, false)
 	told := func() int { all, _ := os.ReadFile(buyers.record); return bytes.Count(all, []byte("\n")) }
 	flow := func() {
 		before := told()
@@ -47,5 +47,5 @@ func TestARealKafkaIsKilledWhileOrdersFlow(t *testing.T) {
 	flow()
 	buyers.home()
 	t.Logf("%d orders; %d times the broker had lost markers; audit: %s", told(), log.count("the broker has lost markers"),
-		audit(t, front, "--ledger", filepath.Join(ledger, "sandbox", "ledger.jsonl"), "--client", buyers.record))
+		audited(t, front, "--ledger", filepath.Join(ledger, "sandbox", "ledger.jsonl"), "--client", buyers.record))
 }

@@ -20,7 +20,7 @@ func TestRolesInThreeProcessesOnARealKafkaAreKilledOneByOne(t *testing.T) {
 	log, brokers := logFile(t), settings.Brokers[0]
 	ledger := filepath.Join(installation, "ledger")
 	sandbox := start(t, log, "sandbox", "--listen", "127.0.0.1:0", "--data", ledger)
-	front := freeAddress(t)
+	front := address(t)
 	c := newCrew(t, log,
 		[]string{"run", "--roles", "ingest,views", "--kafka", brokers, "--http", front, "--instance", "front", "--keys", filepath.Join(installation, "keys"), "--data", t.TempDir()},
 		[]string{"run", "--roles", "orders,products,customers", "--kafka", brokers, "--http", "127.0.0.1:0", "--instance", "groups", "--data", t.TempDir()},
@@ -38,7 +38,7 @@ func TestRolesInThreeProcessesOnARealKafkaAreKilledOneByOne(t *testing.T) {
 				t.Error("one was never killed: the load was over too soon")
 			}
 			sameOutcomes(t, want, got)
-			t.Logf("audit: %s", audit(t, c.running[1], "--ledger", filepath.Join(ledger, "sandbox", "ledger.jsonl"), "--client", client))
+			t.Logf("audit: %s", audited(t, c.running[1], "--ledger", filepath.Join(ledger, "sandbox", "ledger.jsonl"), "--client", client))
 		})
 	}
 }
@@ -81,7 +81,7 @@ func TestAProcessThatSleepsThroughItsSessionChangesNoOutcome(t *testing.T) {
 	if heir := <-woken; heir != nil {
 		defer heir.Kill()
 		sameOutcomes(t, want, got)
-		t.Logf("audit: %s", audit(t, front, "--ledger", filepath.Join(ledger, "sandbox", "ledger.jsonl"), "--client", client))
+		t.Logf("audit: %s", audited(t, front, "--ledger", filepath.Join(ledger, "sandbox", "ledger.jsonl"), "--client", client))
 		if err := heir.Stop(); err != nil {
 			t.Error(err)
 		}

@@ -157,7 +157,7 @@ func TestAStateThatIsGoneOldOrDamagedIsBuiltAgain(t *testing.T) {
 			l.buy(t, p.HTTP, "first")
 			l.buy(t, p.HTTP, fault.name)
 			l.stands(t, p.HTTP)
-			audit(t, p, "--ledger", filepath.Join(data, "sandbox", "ledger.jsonl"))
+			audited(t, p, "--ledger", filepath.Join(data, "sandbox", "ledger.jsonl"))
 			must(t, p.Stop())
 		})
 	}
@@ -290,7 +290,7 @@ func TestAFullDiskNeverMakesAPromiseThatTheLogDoesNotHold(t *testing.T) {
 	}
 	l.buy(t, p.HTTP, "before")
 	l.stands(t, p.HTTP)
-	audit(t, p, "--ledger", filepath.Join(data, "sandbox", "ledger.jsonl"))
+	audited(t, p, "--ledger", filepath.Join(data, "sandbox", "ledger.jsonl"))
 }
 
 func TestAnOrderIsNotTakenWhileKafkaIsAway(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,17 +27,6 @@ func kills(t *testing.T, usual int) int {
 		t.Fatalf("OMS_KILLS is %q: want a number, 1 or more", os.Getenv("OMS_KILLS"))
 	}
 	return n
-}
-
-// freeAddress is a loopback address that nobody listens on, for a server that must come back under the same one.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // orderFile writes n orders whose outcome does not depend on what runs beside them: there is stock for all, some cards are declined, some products do not exist.
@@ -102,13 +90,13 @@ func sources(t *testing.T) map[string]source {
 
 func exists(path string) bool { _, err := os.Stat(path); return err == nil }
 
-// load runs the loader to its end and answers the outcome of each document by its key, and the summary.
-func load(t *testing.T, log io.Writer, server string, s source) (byKey map[string]string, client string) {
+// loaded runs the loader to its end and answers the outcome of each document by its key, and the summary.
+func loaded(t *testing.T, log io.Writer, server string, s source) (byKey map[string]string, client string) {
 	t.Helper()
 	return loadUntil(t.Context(), t, log, server, s)
 }
 
-// loadUntil is load that gives up when the context ends: the loader itself waits for its server for a long time.
+// loadUntil is loaded that gives up when the context ends: the loader itself waits for its server for a long time.
 func loadUntil(ctx context.Context, t *testing.T, log io.Writer, server string, s source) (byKey map[string]string, client string) {
 	t.Helper()
 	client = filepath.Join(t.TempDir(), "client.jsonl")
@@ -169,7 +157,7 @@ func calm(t *testing.T, s source) map[string]string {
 	log := logFile(t)
 	p := up(t, log, t.TempDir())
 	s.prepare(t, p.HTTP)
-	byKey, _ := load(t, log, p.HTTP, s)
+	byKey, _ := loaded(t, log, p.HTTP, s)
 	p.Kill()
 	if len(byKey) != s.documents {
 		t.Fatalf("without kills %d of %d documents have an outcome", len(byKey), s.documents)
@@ -273,7 +261,7 @@ func TestKillNineUnderLoadChangesNoOutcome(t *testing.T) {
 	for name, s := range sources(t) {
 		t.Run(name, func(t *testing.T) {
 			want := calm(t, s)
-			log, data, address := logFile(t), t.TempDir(), freeAddress(t)
+			log, data, address := logFile(t), t.TempDir(), address(t)
 			c := newCrew(t, log, []string{"up", "--data", data, "--http", address})
 			s.prepare(t, "http://"+address)
 			alive, end := c.haunt(t, kills(t, 5), 400*time.Millisecond)
@@ -284,7 +272,7 @@ func TestKillNineUnderLoadChangesNoOutcome(t *testing.T) {
 				t.Error("nothing was killed: the load was over too soon")
 			}
 			sameOutcomes(t, want, got)
-			t.Logf("audit: %s", audit(t, c.running[0], "--ledger", filepath.Join(data, "sandbox", "ledger.jsonl"), "--client", client))
+			t.Logf("audit: %s", audited(t, c.running[0], "--ledger", filepath.Join(data, "sandbox", "ledger.jsonl"), "--client", client))
 		})
 	}
 }

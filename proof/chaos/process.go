@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -110,3 +111,22 @@ func (p *Process) Wait() error {
 
 // Signal sends it a signal, such as SIGSTOP.
 func (p *Process) Signal(s os.Signal) error { return p.cmd.Process.Signal(s) }
+
+// Memory of a process in bytes: resident now, and at most so far; 0 where the system does not tell.
+func Memory(pid int) (resident, peak int64) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, 0
+	}
+	return statusBytes(string(b), "VmRSS:"), statusBytes(string(b), "VmHWM:")
+}
+
+func statusBytes(status, name string) int64 {
+	_, rest, _ := strings.Cut(status, name)
+	fields := strings.Fields(rest)
+	if len(fields) == 0 {
+		return 0
+	}
+	kib, _ := strconv.ParseInt(fields[0], 10, 64)
+	return kib << 10
+}

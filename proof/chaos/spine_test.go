@@ -39,7 +39,7 @@ func TestTwoHundredBuyersCannotBuyMoreThanFiftyUnits(t *testing.T) {
 	if level.Body["available"] != 0.0 || level.Body["reserved"] != 50.0 || level.Body["on_hand"] != 50.0 {
 		t.Errorf("stock at the end: %s", level.Raw)
 	}
-	audit(t, p, "--ledger", filepath.Join(data, "sandbox", "ledger.jsonl"))
+	audited(t, p, "--ledger", filepath.Join(data, "sandbox", "ledger.jsonl"))
 }
 
 func TestOnePlaceOrderSentTenTimesAndAfterARestartIsOneOrder(t *testing.T) {
@@ -70,7 +70,7 @@ func TestOnePlaceOrderSentTenTimesAndAfterARestartIsOneOrder(t *testing.T) {
 	if level := call(t, "GET", p.HTTP+"/api/inventory/p1", nil).want(t, 200); level.Body["reserved"] != 2.0 {
 		t.Errorf("reserved: %s", level.Raw)
 	}
-	audit(t, p)
+	audited(t, p)
 }
 
 // Everything that names a person is sealed before it is written anywhere.

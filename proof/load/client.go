@@ -19,7 +19,7 @@ import (
 
 // client speaks to one server and takes no for an answer only when it is one.
 type client struct {
-	base    string
+	pick    func() string // base URL of the next request
 	http    *http.Client
 	retries atomic.Int64
 	notice  io.Writer
@@ -38,7 +38,8 @@ func newClient(base string, workers int, notice io.Writer) (*client, error) {
 	}
 	t := &http.Transport{MaxIdleConnsPerHost: workers, MaxConnsPerHost: workers, DisableCompression: true, ResponseHeaderTimeout: (waitSeconds + 15) * time.Second,
 		DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext}
-	return &client{base: strings.TrimSuffix(base, "/"), http: &http.Client{Transport: t, Timeout: (waitSeconds + 30) * time.Second}, notice: notice}, nil
+	base = strings.TrimSuffix(base, "/")
+	return &client{pick: func() string { return base }, http: &http.Client{Transport: t, Timeout: (waitSeconds + 30) * time.Second}, notice: notice}, nil
 }
 
 func (c *client) close() { c.http.CloseIdleConnections() }
@@ -121,11 +122,11 @@ func (c *client) complain(try int, a answer, err error) {
 	if err == nil {
 		err = fmt.Errorf("status %d: %s", a.code, a.problem().Detail)
 	}
-	fmt.Fprintf(c.notice, "%s does not take requests, trying again: %v\n", c.base, err)
+	fmt.Fprintf(c.notice, "%s does not take requests, trying again: %v\n", c.pick(), err)
 }
 
 func (c *client) once(ctx context.Context, method, path, key string, body []byte) (answer, error) {
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, c.pick()+path, bytes.NewReader(body))
 	if err != nil {
 		return answer{}, err
 	}

@@ -16,15 +16,17 @@ import (
 
 // Config of a run.
 type Config struct {
-	Server    string // base URL, http://host:port
+	Server    string        // base URL, http://host:port
+	Pick      func() string // the base URL of each request, where several servers share the work; nil: Server
 	Documents iter.Seq2[workload.Document, error]
-	Total     int              // documents and products to come, for the progress bar; 0: unknown
-	Workers   int              // requests at once; 0: 64
-	Patience  time.Duration    // how long one document may take before it is left UNDECIDED; 0: 15 minutes, more than an order's decision may take
-	Record    *workload.Record // what the server told; nil: not kept
-	Bar       io.Writer        // a terminal for the progress bar; nil: none
-	Color     bool             // of the bar
-	Notice    io.Writer        // where to say that the server does not answer; nil: nowhere
+	Total     int                                       // documents and products to come, for the progress bar; 0: unknown
+	Workers   int                                       // requests at once; 0: 64
+	Patience  time.Duration                             // how long one document may take before it is left UNDECIDED; 0: 15 minutes, more than an order's decision may take
+	Record    *workload.Record                          // what the server told; nil: not kept
+	Bar       io.Writer                                 // a terminal for the progress bar; nil: none
+	Color     bool                                      // of the bar
+	Notice    io.Writer                                 // where to say that the server does not answer; nil: nowhere
+	Ended     func(d workload.Document, outcome string) // told of each document's outcome, by many goroutines; nil: nobody
 }
 
 // run is a run under way.
@@ -52,6 +54,9 @@ func Run(ctx context.Context, c Config) (Summary, error) {
 		c.Patience = 15 * time.Minute
 	}
 	client, err := newClient(c.Server, c.Workers, c.Notice)
+	if client != nil && c.Pick != nil {
+		client.pick = c.Pick
+	}
 	if err != nil {
 		return Summary{}, err
 	}
@@ -135,6 +140,9 @@ func (r *run) one(ctx context.Context, d workload.Document) {
 		r.Record.Add(workload.Told{Key: d.Key, Asked: "nothing", Outcome: d.Outcome})
 	}
 	r.sum.add(d, out)
+	if r.Ended != nil {
+		r.Ended(d, out.name)
+	}
 	if r.bar != nil {
 		_ = r.bar.Add(1)
 	}

@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -206,6 +207,29 @@ func TestWhatCannotBeDecidedInTimeIsSaid(t *testing.T) {
 	}})
 	if err != nil || sum.Undecided() != 1 || sum.Documents != 1 {
 		t.Errorf("%+v, %v", sum, err)
+	}
+}
+
+func TestSeveralServersShareTheWorkAndEachOutcomeIsTold(t *testing.T) {
+	s := newShop(false)
+	asked := [2]atomic.Int64{}
+	var servers []string
+	for i := range asked {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked[i].Add(1); s.ServeHTTP(w, r) }))
+		defer server.Close()
+		servers = append(servers, server.URL)
+	}
+	var turn, told atomic.Int64
+	sum, err := Run(t.Context(), Config{Server: servers[0], Pick: func() string { return servers[turn.Add(1)%2] }, Documents: documents(20), Ended: func(_ workload.Document, outcome string) {
+		if outcome != "" {
+			told.Add(1)
+		}
+	}})
+	if err != nil || sum.Outcomes["CONFIRMED"] != 20 || told.Load() != int64(sum.Documents+sum.Products["OPENED"]) {
+		t.Errorf("%+v, %d told, %v", sum, told.Load(), err)
+	}
+	if a, b := asked[0].Load(), asked[1].Load(); a == 0 || b == 0 || a-b > 1 || b-a > 1 {
+		t.Errorf("asked %d and %d times", a, b)
 	}
 }
 

@@ -13,6 +13,7 @@ type Behaviour struct {
 	SlowPercent               int  `json:"slow_percent"`                 // requests that take SlowMS longer
 	SlowMS                    int  `json:"slow_ms"`                      // how much longer; also what the token "tok_slow" gets, a second when 0
 	TimeoutAfterChargePercent int  `json:"timeout_after_charge_percent"` // authorizations that are done and never answered; only GET /v1/requests tells
+	WrongPercent              int  `json:"wrong_percent"`                // requests that are done and answered with a page for people
 	DuplicatePercent          int  `json:"duplicate_percent"`            // answers that come twice on their connection; whoever uses it next hears the second
 	Down                      bool `json:"down"`                         // everything is answered 503 and nothing is done
 }
@@ -29,7 +30,7 @@ func (b Behaviour) check() error {
 	for _, p := range []struct {
 		name  string
 		value int
-	}{{"decline_percent", b.DeclinePercent}, {"slow_percent", b.SlowPercent}, {"timeout_after_charge_percent", b.TimeoutAfterChargePercent}, {"duplicate_percent", b.DuplicatePercent}} {
+	}{{"decline_percent", b.DeclinePercent}, {"slow_percent", b.SlowPercent}, {"timeout_after_charge_percent", b.TimeoutAfterChargePercent}, {"wrong_percent", b.WrongPercent}, {"duplicate_percent", b.DuplicatePercent}} {
 		if p.value < 0 || p.value > 100 {
 			return fmt.Errorf("%s: %d: want 0 to 100", p.name, p.value)
 		}
@@ -45,12 +46,13 @@ type fate struct {
 	delay       time.Duration
 	decline     bool
 	silent      bool // done, never answered
+	wrong       bool // done, and answered with what nobody can read
 	twice       bool
 	unavailable bool
 }
 
 func (b Behaviour) fate(operation, requestID, token string) fate {
-	f := fate{unavailable: b.Down, twice: falls(requestID, "twice", b.DuplicatePercent)}
+	f := fate{unavailable: b.Down, wrong: falls(requestID, "wrong", b.WrongPercent), twice: falls(requestID, "twice", b.DuplicatePercent)}
 	if falls(requestID, "slow", b.SlowPercent) {
 		f.delay = time.Duration(b.SlowMS) * time.Millisecond
 	}

@@ -89,6 +89,11 @@ func (s *Server) post(c *fasthttp.RequestCtx, operation string) {
 		c.Conn().Close()
 		return
 	}
+	if f.wrong && err == nil {
+		c.SetContentType("text/html")
+		c.SetBodyString("<html><title>Scheduled maintenance</title></html>")
+		return
+	}
 	if replayed {
 		c.Response.Header.Set("Idempotent-Replayed", "true")
 	}

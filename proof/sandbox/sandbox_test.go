@@ -301,6 +301,22 @@ func TestTimeoutAfterChargeIsDoneNeverAnsweredAndFound(t *testing.T) {
 	s.wantEffects("CAPTURE")
 }
 
+func TestAWrongAnswerIsNoAnswerAndWhatWasAskedIsDone(t *testing.T) {
+	s := open(t, Behaviour{WrongPercent: 100})
+	r, _ := http.NewRequest("POST", s.URL()+"/v1/authorizations", strings.NewReader(`{"order_id":"ord_1","payment_id":"pay_1","token":"tok","amount_minor":500,"currency":"EUR"}`))
+	r.Header.Set("Idempotency-Key", "r1")
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if b, err := io.ReadAll(res.Body); err != nil || res.StatusCode != 200 || !strings.HasPrefix(string(b), "<html>") {
+		t.Errorf("%d %s, %v", res.StatusCode, b, err)
+	}
+	s.want(s.do("GET", "/v1/requests/r1", "", ""), "AUTHORIZED", 500)
+	s.wantEffects("AUTHORIZE")
+}
+
 func TestNothingIsDoneWhenUnavailableOrMalformed(t *testing.T) {
 	s := open(t, Behaviour{})
 	s.refused(s.authorize("r1", TokenUnavailable, "LATER", 500), 503, "DOWN")

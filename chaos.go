@@ -1,0 +1,91 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"oms/proof/chaos"
+)
+
+// ChaosCmd breaks a shop of its own.
+type ChaosCmd struct {
+	Seed     uint64 `help:"The same seed is the same plan of faults." default:"1"`
+	Orders   int    `help:"Orders to place." default:"20000"`
+	Rate     int    `help:"Orders per second." default:"400"`
+	Every    int    `help:"Orders from one fault to the next." default:"1000"`
+	Faults   string `help:"all, or kinds parted by commas: ${faults}." default:"all" placeholder:"LIST"`
+	Topology string `help:"embedded: broker and roles in one process." enum:"embedded" default:"embedded"`
+	Data     string `help:"Directory of everything kept on disk, empty or missing; it stays (default: a temporary one, which stays after a violation)." placeholder:"DIR"`
+	Record   string `help:"File that gets what the shop said, for oms audit --client." placeholder:"FILE"`
+	DryRun   bool   `help:"Only print the plan."`
+	Output   string `short:"o" help:"table or json." enum:"table,json" default:"table"`
+}
+
+// Run starts the shop, loads and breaks it; exit status 1 on a violation.
+func (c ChaosCmd) Run(r *run) error {
+	kinds, err := chaos.ParseFaults(c.Faults, c.Topology)
+	if err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		name  string
+		value int
+	}{{"orders", c.Orders}, {"rate", c.Rate}, {"every", c.Every}} {
+		if f.value < 1 {
+			return fmt.Errorf("--%s: %d: want 1 or more", f.name, f.value)
+		}
+	}
+	if c.DryRun {
+		return chaos.NewPlan(c.Seed, c.Topology, kinds, c.Orders, c.Every).Text(r.out)
+	}
+	binary, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	dir, keep, err := workDir(c.Data)
+	if err != nil {
+		return err
+	}
+	if c.Record == "" {
+		c.Record = filepath.Join(dir, "client.jsonl")
+	}
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	report, err := chaos.Run(r.ctx, chaos.Config{Binary: binary, Topology: c.Topology, Seed: c.Seed, Orders: c.Orders, Rate: c.Rate, Every: c.Every, Faults: kinds, Dir: dir, Record: c.Record,
+		Commit: version(), Progress: os.Stderr, Log: log})
+	bad := err != nil || len(report.Violations) > 0
+	if bad {
+		fmt.Fprintf(os.Stderr, "what the processes said is in %s\n", log.Name())
+	} else if !keep {
+		err = os.RemoveAll(dir)
+	}
+	show := report.Table
+	if c.Output == "json" {
+		show = report.JSON
+	}
+	if err := errors.Join(err, show(r.out)); err != nil {
+		return err
+	}
+	if bad {
+		return exitStatus(1)
+	}
+	return nil
+}
+
+// workDir is the directory of a run: the one that was asked for, which stays and must be empty, or a temporary one.
+func workDir(dir string) (path string, keep bool, err error) {
+	if dir == "" {
+		path, err = os.MkdirTemp("", "oms-")
+		return path, false, err
+	}
+	if found, _ := os.ReadDir(dir); len(found) > 0 {
+		return "", true, fmt.Errorf("--data: %s is not empty: want a directory for this run alone", dir)
+	}
+	path, err = filepath.Abs(dir)
+	return path, true, errors.Join(err, os.MkdirAll(dir, 0o750))
+}
