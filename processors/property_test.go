@@ -1,12 +1,15 @@
 package processors
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"oms/gateways/payment"
+	"oms/proof/provider"
 	"oms/schemas"
 )
 
@@ -16,7 +19,7 @@ var products = []string{"cup", "mug", "tea"}
 type market struct {
 	*world
 	t        *rapid.T
-	provider *provider
+	provider *provider.Provider
 	onHand   map[string]int64
 	orders   []string
 	late     []schemas.Message       // requests that are still on their way to the provider, though it was said that they had no answer
@@ -60,14 +63,14 @@ func TestNoCentIsHeldForAnOrderThatIsGone(t *testing.T) {
 
 func openMarket(t *rapid.T) *market {
 	m := &market{world: newWorld(func(law string) { t.Fatal(law) }), t: t, onHand: map[string]int64{}, told: map[string]schemas.OrderStatus{}, faults: true}
-	m.provider = newProvider(func(q *schemas.AuthorizePayment) (schemas.PaymentOutcome, int64) {
+	m.provider = &provider.Provider{Verdict: func(q payment.Request) (schemas.PaymentOutcome, int64) {
 		yes := schemas.PaymentOutcomeAuthorized
 		if q.Capture == schemas.CapturePolicyAtPlacing {
 			yes = rapid.SampledFrom([]schemas.PaymentOutcome{schemas.PaymentOutcomeCaptured, schemas.PaymentOutcomeAuthorized}).Draw(t, "capture")
 		}
 		less := max(1, q.AmountMinor/2)
 		return rapid.SampledFrom([]schemas.PaymentOutcome{yes, yes, yes, schemas.PaymentOutcomeDeclined}).Draw(t, "verdict"), rapid.SampledFrom([]int64{q.AmountMinor, q.AmountMinor, q.AmountMinor, less}).Draw(t, "amount")
-	})
+	}, Frank: rapid.Bool().Draw(t, "frank")}
 	for _, id := range products {
 		m.alive(m.take(&schemas.AddProduct{Command: m.head("add " + id), ProductID: id, Name: id, PriceMinor: 100, Currency: "EUR", LowStockThreshold: 3}))
 		for _, at := range []string{"main", "north"} {
@@ -124,7 +127,7 @@ func (m *market) hear(what int) {
 	case 9:
 		if len(m.late) > 0 {
 			i := rapid.IntRange(0, len(m.late)-1).Draw(m.t, "late")
-			m.provider.perform(m.world, m.late[i])
+			m.perform(m.late[i])
 			m.late = slices.Delete(m.late, i, i+1)
 		}
 	default:
@@ -189,7 +192,7 @@ func (m *market) answer() {
 	var reply *schemas.PaymentReply
 	switch fate {
 	case 1:
-		m.provider.perform(m.world, request)
+		m.perform(request)
 		reply = m.reply(request, schemas.PaymentOutcomeUnknown, 0)
 	case 2:
 		m.late = append(m.late, request)
@@ -197,14 +200,27 @@ func (m *market) answer() {
 	case 3:
 		reply = m.reply(request, schemas.PaymentOutcomeUnavailable, 0)
 	case 4: // it is done, and told with an amount that cannot be
-		said := *m.provider.perform(m.world, request)
+		said := *m.perform(request)
 		said.AmountMinor = rapid.SampledFrom([]int64{0, said.AmountMinor + 1_000_000}).Draw(m.t, "lie")
 		reply = &said
 	default:
-		reply = m.provider.perform(m.world, request)
+		reply = m.perform(request)
 	}
 	m.old = append(m.old, reply)
 	m.alive(m.take(reply))
+}
+
+// perform lets the provider meet a request, and answers what the gateway would say.
+func (m *market) perform(request schemas.Message) *schemas.PaymentReply {
+	r, err := payment.RequestOf(request)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	a, err := payment.Ask(context.Background(), m.provider, r)
+	if err != nil {
+		a = payment.Answer{Outcome: schemas.PaymentOutcomeRefused, Reason: err.Error()}
+	}
+	return r.Reply(a)
 }
 
 // settle lets the dust fall: everything is delivered, answered and awaited, without further faults.
@@ -235,7 +251,7 @@ func (m *market) settle() {
 		}
 	}
 	for _, request := range m.late {
-		m.provider.perform(m.world, request)
+		m.perform(request)
 	}
 }
 
@@ -243,20 +259,15 @@ func (m *market) check() {
 	reserved := map[string]int64{}
 	for _, id := range m.orders {
 		row := m.order(id)
-		units, money := int64(0), int64(0)
+		units := int64(0)
 		for _, l := range row.Order.Lines {
 			units += l.Reserved
 			for _, a := range l.Allocations {
 				reserved[l.ProductID+" "+a.LocationID] += a.Quantity
 			}
 		}
-		asked := 0
-		for request, c := range m.provider.charges {
-			if p := "pay_" + id[len("ord_"):] + ".1.AUTHORIZE.1"; request == p {
-				money += c.held + c.taken
-				asked++
-			}
-		}
+		held, taken, _ := m.provider.Charge("pay_" + id[len("ord_"):] + ".1.AUTHORIZE.1")
+		money := held + taken
 		want := row.Order.TotalMinor
 		if row.Order.Payment.Method == schemas.PaymentMethodInvoice || row.Order.Status != schemas.OrderStatusConfirmed {
 			want = 0
@@ -265,7 +276,7 @@ func (m *market) check() {
 		if terminal := confirmed || row.Order.Status == schemas.OrderStatusRejected || row.Order.Status == schemas.OrderStatusExpired || row.Order.Status == schemas.OrderStatusCancelled; !terminal {
 			m.t.Fatalf("%s is still %s", id, row.Order.Status)
 		}
-		if confirmed != (units > 0) || money != want || asked > 1 || row.Order.Awaiting != 0 || row.DeadlineMS != 0 {
+		if confirmed != (units > 0) || money != want || row.Order.Awaiting != 0 || row.DeadlineMS != 0 {
 			m.t.Fatalf("%s is %s with %d units and %d of money, want %d; awaits %d, deadline %d; ledger %+v", id, row.Order.Status, units, money, want, row.Order.Awaiting, row.DeadlineMS, row.Ledger)
 		}
 		if confirmed && m.told[id] != schemas.OrderStatusConfirmed {

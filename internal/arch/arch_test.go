@@ -92,6 +92,7 @@ var mayImport = []struct {
 	{"proof/audit", []string{"oms/schemas", "oms/topics", "oms/internal/kafka"}},
 	{"proof/sandbox", []string{"oms/internal"}},
 	{"proof/load", []string{"oms/proof/workload"}},
+	{"proof/provider", []string{"oms/schemas", "oms/gateways/payment"}}, // whose port it implements
 	{"proof/bench", []string{"oms/schemas", "oms/topics", "oms/proof", "oms/internal", "oms/views/clickhouse/reports"}}, // whose questions it times
 	{"proof", []string{"oms/schemas", "oms/topics", "oms/proof", "oms/internal"}},
 	{"internal", []string{"oms/internal"}},
