@@ -37,6 +37,7 @@ type CLI struct {
 	Load      LoadCmd      `cmd:"" help:"Place the orders of a file or folder over HTTP. Repeatable: nothing is ordered twice."`
 	Audit     AuditCmd     `cmd:"" help:"Check the laws of the shop from the topics alone; exit status 1 on a violation."`
 	Chaos     ChaosCmd     `cmd:"" help:"Start a shop, load it, break it by a seeded plan, and audit it; exit status 1 on a violation."`
+	Prove     ProveCmd     `cmd:"" help:"Show on this machine that the promises hold."`
 	Bench     BenchCmd     `cmd:"" help:"Measure throughput and latency of this machine (--self) or of a running system."`
 	Topics    TopicsCmd    `cmd:"" help:"Topics of the system."`
 	Report    ReportCmd    `cmd:"" help:"Ask a report: a table, CSV, JSON or Parquet, and a chart."`

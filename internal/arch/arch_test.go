@@ -92,8 +92,9 @@ var mayImport = []struct {
 	{"proof/audit", []string{"oms/schemas", "oms/topics", "oms/internal/kafka"}},
 	{"proof/sandbox", []string{"oms/internal"}},
 	{"proof/load", []string{"oms/proof/workload"}},
-	{"proof/provider", []string{"oms/schemas", "oms/gateways/payment"}}, // whose port it implements
-	{"proof/bench", []string{"oms/schemas", "oms/topics", "oms/proof", "oms/internal", "oms/views/clickhouse/reports"}}, // whose questions it times
+	{"proof/simulation", []string{"oms/schemas", "oms/topics", "oms/proof", "oms/internal", "oms/processors", "oms/gateways/payment"}}, // it runs them without Kafka
+	{"proof/provider", []string{"oms/schemas", "oms/gateways/payment"}},                                                                // whose port it implements
+	{"proof/bench", []string{"oms/schemas", "oms/topics", "oms/proof", "oms/internal", "oms/views/clickhouse/reports"}},                // whose questions it times
 	{"proof", []string{"oms/schemas", "oms/topics", "oms/proof", "oms/internal"}},
 	{"internal", []string{"oms/internal"}},
 	{".", []string{"oms"}},

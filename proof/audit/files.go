@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"time"
 
@@ -99,13 +100,15 @@ func (a *Auditor) Client(r io.Reader) error {
 			a.repeats.demand(!taken, at, "keys %q and %q have the same order %q", t.Key, other, t.OrderID)
 			owner[t.OrderID] = t.Key
 		case accepted:
-			a.repeats.demand(t.Request == f.Request, at, "key %q was accepted with two bodies", t.Key)
+			// Of an answer that came before the decision nobody knows which body it will be.
+			undecided := t.HTTP == http.StatusAccepted || f.HTTP == http.StatusAccepted
+			a.repeats.demand(undecided || t.Request == f.Request, at, "key %q was accepted with two bodies", t.Key)
 			a.repeats.demand(t.OrderID == f.OrderID && alike(t.PlacedAt, f.PlacedAt) && alike(t.Lines, f.Lines), at, "key %q was answered %q placed at %q, and before %q placed at %q, or with other lines",
 				t.Key, t.OrderID, t.PlacedAt, f.OrderID, f.PlacedAt)
-			if f.PlacedAt == "" {
+			if f.HTTP == http.StatusAccepted {
 				first[t.Key] = t
 			}
-		case known && t.Code == string(schemas.RefusalCodeKeyReused):
+		case known && f.HTTP != http.StatusAccepted && t.Code == string(schemas.RefusalCodeKeyReused):
 			a.repeats.demand(t.Request != f.Request, at, "key %q was refused for another body, and it was the same", t.Key)
 		}
 		return nil
