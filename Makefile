@@ -5,7 +5,7 @@ COMMIT      = $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 # Packages with goroutines worth the race detector; the machines have none.
 RACE        = ./internal/store ./internal/stream ./internal/kafka ./internal/seal ./internal/web ./internal/clickhouse/... ./gateways/... ./ingest ./views ./proof/sandbox
 
-.PHONY: build demo test setup clickhouse lint unit race fuzz vuln schemas bench
+.PHONY: build demo test setup clickhouse lint unit race fuzz vuln schemas bench bench-peers
 build: ## the binary ./oms
 	go build -ldflags "-X main.commit=$(COMMIT)" -o oms .
 
@@ -45,3 +45,8 @@ schemas: ## freezes every schema that changed, as a new version, with its golden
 
 bench: build ## throughput and latency on this machine
 	./oms bench --self
+
+PEERS_OUT = docs
+bench-peers: build ## PostgreSQL, Kafka Streams and stock goka beside this system, by turns (half an hour); writes $(PEERS_OUT)/peers.{json,md,svg}
+	@.ci/peers
+	./oms peers --jars "$${OMS_CACHE:-$$HOME/.cache}/oms-peers/jars" --out $(PEERS_OUT)

@@ -39,6 +39,7 @@ type CLI struct {
 	Chaos     ChaosCmd     `cmd:"" help:"Start a shop, load it, break it by a seeded plan, and audit it; exit status 1 on a violation."`
 	Prove     ProveCmd     `cmd:"" help:"Show on this machine that the promises hold."`
 	Bench     BenchCmd     `cmd:"" help:"Measure throughput and latency of this machine (--self) or of a running system."`
+	Peers     PeersCmd     `cmd:"" help:"Measure PostgreSQL, Kafka Streams and stock goka beside this system, by turns (make bench-peers)."`
 	Topics    TopicsCmd    `cmd:"" help:"Topics of the system."`
 	Report    ReportCmd    `cmd:"" help:"Ask a report: a table, CSV, JSON or Parquet, and a chart."`
 	SQL       SQLCmd       `cmd:"" name:"sql" help:"Ask ClickHouse: one statement, or a prompt. It only reads."`

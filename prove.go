@@ -76,7 +76,7 @@ func (c BenchCmd) Run(r *run) error {
 		return err
 	}
 	b := bench.Config{Server: c.Server, PID: c.PID, DataDir: c.Data, Scenarios: c.Scenarios, Door: c.Door, Duration: c.Duration, Warm: c.Warm, Rate: c.Rate, Window: c.Window, Live: c.Live, Lines: c.Lines,
-		Seed: c.Seed, Commit: version(), Durability: "killed process (written, not fsynced)", Bar: terminal(os.Stderr),
+		Seed: c.Seed, File: r.cli.Config, Commit: version(), Durability: "killed process (written, not fsynced)", Bar: terminal(os.Stderr),
 		Settings: fmt.Sprintf("partitions %d (0: 4 on the embedded broker), max batch %d", conf.Kafka.Partitions, conf.Engine.MaxBatch)}
 	if conf.Kafka.Fsync {
 		b.Durability = "power loss (fsync)"

@@ -141,6 +141,7 @@ var doors = []struct{ library, places string }{
 	{"github.com/ebitengine/purego", "internal/clickhouse"},
 	{"github.com/ClickHouse/clickhouse-go", "internal/clickhouse views/clickhouse proof/bench"},
 	{"github.com/ClickHouse/ch-go", "internal/clickhouse"},
+	{"github.com/jackc/pgx", "proof/bench/peers"},
 }
 
 func TestEachLibraryHasOneDoor(t *testing.T) {

@@ -25,6 +25,7 @@ type Config struct {
 	DataDir string         // its data, for bytes per order; empty: not measured
 
 	Binary    string        // for scenarios that start systems of their own; empty: those are refused
+	File      string        // settings of the systems that Self starts; empty: none
 	Seed      uint64        // of the shop that the orders come from
 	Scenarios []string      // by name; none: all but the optional ones
 	Door      string        // "kafka" or "http": only scenarios through this door; empty: all

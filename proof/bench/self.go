@@ -23,7 +23,11 @@ func Self(ctx context.Context, binary string, log io.Writer, c Config) (Report, 
 			return Result{}, err
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-		p, err := chaos.Start(ctx, binary, log, "--log", "warn", "up", "--no-analytics", "--data", dir, "--http", "127.0.0.1:0")
+		args := []string{"--log", "warn", "up", "--no-analytics", "--data", dir, "--http", "127.0.0.1:0"}
+		if c.File != "" {
+			args = append([]string{"--config", c.File}, args...)
+		}
+		p, err := chaos.Start(ctx, binary, log, args...)
 		if err != nil {
 			return Result{}, err
 		}
