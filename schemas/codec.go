@@ -125,12 +125,18 @@ func Encode(m Message) ([]byte, error) { return Append(make([]byte, 0, 256), m) 
 
 // KindIn is the kind that the frame names, without a look at the message in it; KindMalformed when it names no released schema.
 func KindIn(b []byte) Kind {
-	if len(b) >= FrameBytes && b[0] == 0 {
-		if r := byID[binary.BigEndian.Uint32(b[1:])]; r != nil {
-			return r.Kind
-		}
+	if r := byID[FrameID(b)]; r != nil {
+		return r.Kind
 	}
 	return KindMalformed
+}
+
+// FrameID is the schema id that the frame names; 0 when there is no frame.
+func FrameID(b []byte) uint32 {
+	if len(b) < FrameBytes || b[0] != 0 {
+		return 0
+	}
+	return binary.BigEndian.Uint32(b[1:])
 }
 
 // Decode reads a framed message, written with any released version of its schema. It never fails: bytes that are no message become a *Malformed.
@@ -139,7 +145,7 @@ func Decode(b []byte) Message {
 	if len(b) < FrameBytes || b[0] != 0 {
 		return malformed(b, "not in the Confluent frame: want 0x00 and a 4-byte schema id")
 	}
-	id := binary.BigEndian.Uint32(b[1:])
+	id := FrameID(b)
 	r := byID[id]
 	if r == nil {
 		return malformed(b, fmt.Sprintf("schema id %d is not released", id))
@@ -167,6 +173,33 @@ func Deadline(row []byte) (ms int64, ok bool) {
 	u, n := binary.Uvarint(row[FrameBytes:])
 	ms = int64(u>>1) ^ -int64(u&1) // Avro's zigzag
 	return ms, n > 0 && ms != 0
+}
+
+// RowStep reads the time (UTC ms) and the version of an encoded row, which are those of its last step, without decoding the row: the head comes first. ok is false
+// when it is cut off.
+func RowStep(row []byte) (nowMS, version int64, ok bool) {
+	if len(row) < FrameBytes {
+		return 0, 0, false
+	}
+	rest := row[FrameBytes:]
+	ok = true
+	number := func() int64 {
+		u, n := binary.Uvarint(rest)
+		if ok = ok && n > 0; !ok {
+			return 0
+		}
+		rest = rest[n:]
+		return int64(u>>1) ^ -int64(u&1) // Avro's zigzag
+	}
+	number() // deadline_ms
+	nowMS = number()
+	tenant := number()
+	if tenant < 0 || tenant > int64(len(rest)) {
+		return 0, 0, false
+	}
+	rest = rest[tenant:]
+	number() // rules
+	return nowMS, number(), ok
 }
 
 // Lens reads some fields of a message's records and steps over the rest. T is a struct with the fields wanted, named by the tags of their schemas; it may hold structs

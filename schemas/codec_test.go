@@ -181,6 +181,26 @@ func TestTheDeadlineIsReadWithoutDecodingTheRow(t *testing.T) {
 	}
 }
 
+func TestTheStepIsReadWithoutDecodingTheRow(t *testing.T) {
+	for _, want := range []int64{0, 1, 63, 64, 1 << 40} {
+		for _, tenant := range []string{"", "default"} {
+			b, err := Encode(&LoginRow{Row: Row{DeadlineMS: 1_800_000_000_123, NowMS: 7, Tenant: tenant, Rules: 1, Version: want}, LoginID: "log_1"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if now, got, ok := RowStep(b); now != 7 || got != want || !ok {
+				t.Errorf("version %d at 7 was read as %d at %d, %v", want, got, now, ok)
+			}
+			head := len(b) - len("log_1") - 1 - 4 // behind the head: the id with its length, and four empty fields
+			for n := range head {
+				if _, got, ok := RowStep(b[:n]); ok {
+					t.Errorf("of %d bytes %d a version of %d was read", head, n, got)
+				}
+			}
+		}
+	}
+}
+
 func FuzzDecodeNeverFails(f *testing.F) {
 	for _, k := range Kinds() {
 		b, _ := Encode(sample(k))

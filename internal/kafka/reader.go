@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -124,6 +125,30 @@ func (r *Reader) Starts(ctx context.Context) (Offsets, error) {
 		return nil, fmt.Errorf("kafka: where the topics start: %w", err)
 	}
 	return r.own(starts), nil
+}
+
+// Taken asks up to where groups have committed what they read of the topics; partitions of which nothing was committed are left out.
+func (r *Reader) Taken(ctx context.Context, groups ...string) (Offsets, error) {
+	all := Offsets{}
+	for _, group := range groups {
+		have, err := r.adm.FetchOffsets(ctx, group)
+		if err == nil {
+			err = have.Error()
+		}
+		if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+			return nil, fmt.Errorf("kafka: offsets of group %s: %w", group, err)
+		}
+		have.Each(func(o kadm.OffsetResponse) {
+			if o.At < 0 {
+				return
+			}
+			if all[o.Topic] == nil {
+				all[o.Topic] = map[int32]int64{}
+			}
+			all[o.Topic][o.Partition] = o.At
+		})
+	}
+	return r.own(all), nil
 }
 
 // own leaves out the partitions that it does not read.

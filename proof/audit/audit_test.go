@@ -24,6 +24,7 @@ type world struct {
 	products map[string]*schemas.ProductRow
 	ledger   []string
 	client   []string
+	untaken  string // inbox of which the last record was not taken
 	nowMS    int64
 }
 
@@ -155,15 +156,30 @@ func (w *world) audit() Report {
 
 func (w *world) books() *Auditor {
 	w.t.Helper()
+	return w.booksWith(func(_ int, a *Auditor) *Auditor { return a })
+}
+
+// booksWith keeps the books with whoever before names before each record.
+func (w *world) booksWith(before func(n int, a *Auditor) *Auditor) *Auditor {
+	w.t.Helper()
 	a := New()
 	next := map[string]int64{}
-	for _, r := range w.log {
+	for n, r := range w.log {
+		a = before(n, a)
 		r.Offset = next[r.Topic]
 		next[r.Topic]++
 		if err := a.Take(r); err != nil {
 			w.t.Fatal(err)
 		}
 	}
+	taken := kafka.Offsets{}
+	for topic, end := range next {
+		taken[topic] = map[int32]int64{0: end}
+	}
+	if w.untaken != "" {
+		taken[w.untaken][0]--
+	}
+	a.Taken(taken)
 	text := func(lines []string) io.Reader { return strings.NewReader(strings.Join(lines, "\n") + "\n") }
 	if err := errors.Join(a.Ledger(text(w.ledger)), a.Client(text(w.client))); err != nil {
 		w.t.Fatal(err)
@@ -329,6 +345,9 @@ func TestEachLieIsFoundOut(t *testing.T) {
 		"a price that changed after the confirmation": {"I8", func(w *world) {
 			edit(w, 0, func(r orderRow) bool { return r.OrderID == "ord_voided" && r.Order.Status == "CANCELLED" }, func(r orderRow) { r.Order.Lines[0].UnitPriceMinor++ })
 		}},
+		"a price in the row that is not the confirmed one": {"I8", func(w *world) {
+			edit(w, 0, of[confirmed]("ord_held"), func(m confirmed) { m.Lines[0].UnitPriceMinor++ })
+		}},
 		"a row that is not what its facts say": {"I8", func(w *world) {
 			edit(w, 0, func(r orderRow) bool { return r.OrderID == "ord_held" && r.Version == w.orders["ord_held"].Version }, func(r orderRow) { r.Order.Status = "REJECTED" })
 		}},
@@ -354,6 +373,11 @@ func TestEachLieIsFoundOut(t *testing.T) {
 		"the same body under the same key, refused": {"I11", func(w *world) {
 			w.client = append(w.client, `{"key":"key-ord_held","asked":"place","request":"r-ord_held","http":422,"code":"KEY_REUSED"}`)
 		}},
+		"a command that no group takes":      {"I13", func(w *world) { w.untaken = topics.OrderCommands.Name }},
+		"a request that the gateway ignores": {"I13", func(w *world) { w.untaken = topics.PaymentRequests.Name }},
+		"an order whose products do not answer": {"I13", func(w *world) {
+			edit(w, 0, func(r orderRow) bool { return r.OrderID == "ord_held" && r.Version == w.orders["ord_held"].Version }, func(r orderRow) { r.Order.Awaiting = 1 })
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := play(t)
@@ -377,7 +401,7 @@ func TestEachLieIsFoundOut(t *testing.T) {
 func (w *world) bury(topic string, offset int64, value []byte) {
 	r := &kafka.Record{Topic: "oms.order.dlq", Key: []byte(schemas.Decode(value).Key()), Value: value, Timestamp: time.UnixMilli(startMS)}
 	for k, v := range map[string]string{originTopic: topic, originPartition: "0", originOffset: fmt.Sprint(offset), originError: "panic: impossible\nstack"} {
-		r.Headers = append(r.Headers, header(k, v))
+		r.Headers = append(r.Headers, aHeader(k, v))
 	}
 	w.log = append(w.log, r)
 }
@@ -422,8 +446,8 @@ func TestWhatIsStillUnderWayIsNoViolation(t *testing.T) {
 	if held := law["I3"]; r.State != "live" || held.Violations != 0 || held.UnderWay == 0 {
 		t.Errorf("%s, %+v", r.State, held)
 	}
-	if !law["I4"].Partly || !law["I6"].Partly || !law["I11"].Partly {
-		t.Error("without the files the laws that need them must say so")
+	if !law["I4"].Partly || !law["I6"].Partly || !law["I11"].Partly || !law["I13"].Partly {
+		t.Error("without the files and the offsets the laws that need them must say so")
 	}
 }
 
@@ -466,7 +490,7 @@ func TestTheReportNamesTheRecord(t *testing.T) {
 		}
 		Violations int64
 	}
-	if err := json.Unmarshal([]byte(line.String()), &back); err != nil || back.Violations == 0 || len(back.Laws) != 10 || strings.Count(line.String(), "\n") != 1 {
+	if err := json.Unmarshal([]byte(line.String()), &back); err != nil || back.Violations == 0 || len(back.Laws) != 11 || strings.Count(line.String(), "\n") != 1 {
 		t.Errorf("%v: %s", err, line.String())
 	}
 }

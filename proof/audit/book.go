@@ -2,8 +2,10 @@ package audit
 
 import (
 	"fmt"
-	"hash/maphash"
 	"slices"
+	"strconv"
+
+	"github.com/cespare/xxhash/v2"
 
 	"oms/internal/kafka"
 	"oms/schemas"
@@ -23,13 +25,13 @@ type Auditor struct {
 	ledger   bool               // the provider's ledger was read
 	misheard []hearing          // what clients were told that was not so when their record was read
 
-	asked, answered int64             // messages between orders and products
-	inbox           map[place]*misfit // records of inboxes that are no message, and all that have a dead letter
+	asked, answered int64                 // messages between orders and products
+	backlog         map[stretch][]waiting // records of inboxes that their group has not taken, in order
+	inbox           map[Place]*misfit     // records of inboxes that are no message, and all that have a dead letter
 	records, dead   int64
 	newestMS        int64   // of all records
 	letters         []named // the first of them
 
-	seed  maphash.Seed
 	names map[string]string // one copy of each text that many records repeat
 }
 
@@ -39,7 +41,7 @@ type misfit struct {
 	letters int   // dead letters of it
 }
 
-func (a *Auditor) misfit(at place) *misfit {
+func (a *Auditor) misfit(at Place) *misfit {
 	m := a.inbox[at]
 	if m == nil {
 		m = &misfit{}
@@ -48,23 +50,46 @@ func (a *Auditor) misfit(at place) *misfit {
 	return m
 }
 
-type factKey struct{ topic, key string }
+// stretch is a partition of an inbox.
+type stretch struct {
+	topic     uint8 // of places
+	partition int32
+}
+
+// waiting is a record in an inbox.
+type waiting struct{ offset, ms int64 }
+
+// Taken tells that the groups have taken the records of their inboxes before these offsets (I13). It may be told at any time, and again.
+func (a *Auditor) Taken(before kafka.Offsets) {
+	a.prompt.Partly, a.prompt.Why = false, ""
+	for s, left := range a.backlog {
+		n := 0
+		for end := before[placeNames[s.topic]][s.partition]; n < len(left) && left[n].offset < end; n++ {
+		}
+		a.backlog[s] = left[n:]
+	}
+}
+
+type factKey struct {
+	topic uint8 // of places
+	key   string
+}
 
 // order is what is known of one order.
 type order struct {
-	placed   place // its first PlaceOrder; zero: none was met
+	placed   Place // its first PlaceOrder; zero: none was met
 	placedMS int64
 	commands []uint64 // hashes of its PlaceOrders' ids
-	created  place    // its OrderCreated
+	created  Place    // its OrderCreated
 	cause    uint64   // hash of the command that OrderCreated names
 	deadline int64    // UTC ms, of its decision
 	method   schemas.PaymentMethod
-	dead     place // a dead letter of its
+	dead     Place // a dead letter of its
 
 	status    schemas.OrderStatus // by its facts
-	statusAt  place
+	statusAt  Place
 	statusMS  int64
-	confirmed place
+	confirmed Place
 	total     int64
 	prices    uint64 // hash of lines and total as they were confirmed
 
@@ -84,7 +109,7 @@ type stamp struct {
 // New auditor, with empty books.
 func New() *Auditor {
 	return &Auditor{laws: newLaws(), orders: map[string]*order{}, products: map[string]*product{}, facts: map[factKey]*trail{}, effects: map[effect]*charge{},
-		requests: map[uint64]bool{}, inbox: map[place]*misfit{}, seed: maphash.MakeSeed(), names: map[string]string{}}
+		requests: map[uint64]bool{}, inbox: map[Place]*misfit{}, backlog: map[stretch][]waiting{}, names: map[string]string{}}
 }
 
 func (a *Auditor) order(id string) *order {
@@ -96,7 +121,7 @@ func (a *Auditor) order(id string) *order {
 	return o
 }
 
-func (a *Auditor) hash(s string) uint64 { return maphash.String(a.seed, s) }
+func hash(s string) uint64 { return xxhash.Sum64String(s) }
 
 // one answers the one copy of a text.
 func (a *Auditor) one(s string) string {
@@ -126,7 +151,11 @@ var (
 func (a *Auditor) Take(rec *kafka.Record) error {
 	a.records++
 	a.newestMS = max(a.newestMS, rec.Timestamp.UnixMilli())
-	at := place{home[rec.Topic].Name, rec.Partition, rec.Offset}
+	at := At(rec.Topic, rec.Partition, rec.Offset)
+	if inboxes[rec.Topic] {
+		s := stretch{at.topic, at.partition}
+		a.backlog[s] = append(a.backlog[s], waiting{at.offset, rec.Timestamp.UnixMilli()})
+	}
 	if deadLetters[rec.Topic] {
 		a.letter(at, rec)
 		return nil
@@ -140,10 +169,10 @@ func (a *Auditor) Take(rec *kafka.Record) error {
 		a.misfit(at).ms = rec.Timestamp.UnixMilli()
 		return nil
 	case broken:
-		a.complete.demand(false, at, "a record of the system cannot be read: %s", bad.Reason)
+		a.complete.Demand(false, at, "a record of the system cannot be read: %s", bad.Reason)
 		return nil
 	default:
-		a.complete.demand(false, at, "%s under key %q is not at home here", m.Kind(), rec.Key)
+		a.complete.Demand(false, at, "%s under key %q is not at home here", m.Kind(), rec.Key)
 		return nil
 	}
 	if f, ok := m.(interface{ FactHead() *schemas.Fact }); ok {
@@ -153,18 +182,24 @@ func (a *Auditor) Take(rec *kafka.Record) error {
 	return nil
 }
 
+// Records taken.
+func (a *Auditor) Records() int64 { return a.records }
+
+// Keys that the books grow with: orders and products.
+func (a *Auditor) Keys() int { return len(a.orders) + len(a.products) }
+
 // book hands a message to the books that it concerns.
-func (a *Auditor) book(at place, rec *kafka.Record, m schemas.Message) {
+func (a *Auditor) book(at Place, rec *kafka.Record, m schemas.Message) {
 	switch m := m.(type) {
 	case *schemas.PlaceOrder:
-		a.order(m.OrderID).place(a, at, rec.Timestamp.UnixMilli(), m)
+		a.order(m.OrderID).ask(a, at, rec.Timestamp.UnixMilli(), m)
 	case *schemas.ReserveStock, *schemas.ReleaseStock:
 		a.asked++
 	case *schemas.StockReply:
 		a.answered++
 	case *schemas.OrderCreated:
 		o := a.order(m.OrderID)
-		o.created, o.deadline, o.method, o.cause = at, m.DeadlineMS, m.PaymentMethod, a.hash(m.Cause)
+		o.created, o.deadline, o.method, o.cause = at, m.DeadlineMS, m.PaymentMethod, hash(m.Cause)
 		a.move(o, at, m.AtMS, schemas.OrderStatusPending)
 	case *schemas.OrderConfirmed:
 		a.confirm(a.order(m.OrderID), at, m)
@@ -185,13 +220,13 @@ func (a *Auditor) book(at place, rec *kafka.Record, m schemas.Message) {
 	case *schemas.ProductRow:
 		a.productRow(at, rec.Value, m)
 	case *schemas.AuthorizePayment:
-		a.requests[a.hash(m.RequestID)] = true
+		a.requests[hash(m.RequestID)] = true
 	case *schemas.CapturePayment:
-		a.requests[a.hash(m.RequestID)] = true
+		a.requests[hash(m.RequestID)] = true
 	case *schemas.VoidPayment:
-		a.requests[a.hash(m.RequestID)] = true
+		a.requests[hash(m.RequestID)] = true
 	case *schemas.RefundPayment:
-		a.requests[a.hash(m.RequestID)] = true
+		a.requests[hash(m.RequestID)] = true
 	}
 }
 
@@ -203,20 +238,32 @@ const (
 	originError     = "oms-error"
 )
 
+func header(rec *kafka.Record, name string) string {
+	for _, h := range rec.Headers {
+		if h.Key == name {
+			return string(h.Value)
+		}
+	}
+	return ""
+}
+
+// Origin is where a dead letter says that its record stood; ok is false when it does not say so.
+func Origin(letter *kafka.Record) (topic string, partition int32, offset int64, ok bool) {
+	n, err1 := strconv.ParseInt(header(letter, originPartition), 10, 32)
+	offset, err2 := strconv.ParseInt(header(letter, originOffset), 10, 64)
+	topic = header(letter, originTopic)
+	return topic, int32(n), offset, err1 == nil && err2 == nil && topic != ""
+}
+
 // lettersNamed is how many dead letters the report names.
 const lettersNamed = 20
 
 // letter books a dead letter. One that can be read is something that nobody decided; one that cannot is where garbage belongs.
-func (a *Auditor) letter(at place, rec *kafka.Record) {
+func (a *Auditor) letter(at Place, rec *kafka.Record) {
 	a.dead++
-	h := map[string]string{}
-	for _, header := range rec.Headers {
-		h[header.Key] = string(header.Value)
-	}
-	var origin place
-	_, err := fmt.Sscanf(h[originTopic]+" "+h[originPartition]+" "+h[originOffset], "%s %d %d", &origin.topic, &origin.partition, &origin.offset)
-	if a.complete.demand(err == nil, at, "a dead letter does not say where it came from"); err == nil {
-		origin.topic = home[origin.topic].Name
+	topic, partition, offset, said := Origin(rec)
+	origin := At(topic, partition, offset)
+	if a.complete.Demand(said && !origin.none(), at, "a dead letter does not say where it came from"); !origin.none() {
 		a.misfit(origin).letters++
 	}
 	m := schemas.Decode(rec.Value)
@@ -224,13 +271,13 @@ func (a *Auditor) letter(at place, rec *kafka.Record) {
 	if m.Kind() != schemas.KindMalformed {
 		what = fmt.Sprintf("%s of %q, %s", m.Kind(), m.Key(), schemas.CauseOf(m))
 		if m.Key() == string(rec.Key) {
-			a.decided.demand(false, at, "%s came to nothing: %s", what, firstLine(h[originError]))
-			if home[origin.topic] == topics.OrderCommands {
+			a.decided.Demand(false, at, "%s came to nothing: %s", what, firstLine(header(rec, originError)))
+			if home[topic] == topics.OrderCommands {
 				a.order(m.Key()).dead = at
 			}
 		}
 	}
-	a.letters = append(a.letters, named{at, fmt.Sprintf("%s from %s: %s: %s", at, origin, what, firstLine(h[originError]))})
+	a.letters = append(a.letters, named{at, fmt.Sprintf("%s from %s: %s: %s", at, origin, what, firstLine(header(rec, originError)))})
 	if len(a.letters) > lettersNamed {
 		slices.SortFunc(a.letters, func(x, y named) int { return x.at.compare(y.at) })
 		a.letters = a.letters[:lettersNamed]
@@ -239,6 +286,6 @@ func (a *Auditor) letter(at place, rec *kafka.Record) {
 
 // named is a dead letter in words.
 type named struct {
-	at   place
+	at   Place
 	text string
 }

@@ -55,8 +55,8 @@ func (a *Auditor) Ledger(r io.Reader) error {
 		if !moves || e.AmountMinor == 0 {
 			return nil
 		}
-		at, c := place{"ledger", 0, n}, a.effect(e.RequestID, what)
-		a.charges.demand(c.done.at.topic == "", at, "the provider did %s of %d for %q under request %q twice", e.Operation, e.AmountMinor, e.OrderID, e.RequestID)
+		at, c := At(ledgerFile, 0, n), a.effect(e.RequestID, what)
+		a.charges.Demand(c.done.at.none(), at, "the provider did %s of %d for %q under request %q twice", e.Operation, e.AmountMinor, e.OrderID, e.RequestID)
 		c.done, c.doneMS = amount{at, e.AmountMinor, a.one(e.Currency)}, e.At.UnixMilli()
 		return nil
 	})
@@ -84,7 +84,7 @@ func (a *Auditor) Client(r io.Reader) error {
 		if err := json.Unmarshal(line, &t); err != nil {
 			return err
 		}
-		at := place{"client", 0, n}
+		at := At(clientFile, 0, n)
 		if t.OrderID != "" {
 			a.hear(at, t)
 		}
@@ -97,19 +97,19 @@ func (a *Auditor) Client(r io.Reader) error {
 		case accepted && !known:
 			first[t.Key] = t
 			other, taken := owner[t.OrderID]
-			a.repeats.demand(!taken, at, "keys %q and %q have the same order %q", t.Key, other, t.OrderID)
+			a.repeats.Demand(!taken, at, "keys %q and %q have the same order %q", t.Key, other, t.OrderID)
 			owner[t.OrderID] = t.Key
 		case accepted:
 			// Of an answer that came before the decision nobody knows which body it will be.
 			undecided := t.HTTP == http.StatusAccepted || f.HTTP == http.StatusAccepted
-			a.repeats.demand(undecided || t.Request == f.Request, at, "key %q was accepted with two bodies", t.Key)
-			a.repeats.demand(t.OrderID == f.OrderID && alike(t.PlacedAt, f.PlacedAt) && alike(t.Lines, f.Lines), at, "key %q was answered %q placed at %q, and before %q placed at %q, or with other lines",
+			a.repeats.Demand(undecided || t.Request == f.Request, at, "key %q was accepted with two bodies", t.Key)
+			a.repeats.Demand(t.OrderID == f.OrderID && alike(t.PlacedAt, f.PlacedAt) && alike(t.Lines, f.Lines), at, "key %q was answered %q placed at %q, and before %q placed at %q, or with other lines",
 				t.Key, t.OrderID, t.PlacedAt, f.OrderID, f.PlacedAt)
 			if f.HTTP == http.StatusAccepted {
 				first[t.Key] = t
 			}
 		case known && f.HTTP != http.StatusAccepted && t.Code == string(schemas.RefusalCodeKeyReused):
-			a.repeats.demand(t.Request != f.Request, at, "key %q was refused for another body, and it was the same", t.Key)
+			a.repeats.Demand(t.Request != f.Request, at, "key %q was refused for another body, and it was the same", t.Key)
 		}
 		return nil
 	})
@@ -120,13 +120,13 @@ func alike(a, b string) bool { return a == "" || b == "" || a == b }
 
 // hearing is what a client was told of an order.
 type hearing struct {
-	at     place
+	at     Place
 	order  string
 	status string
 }
 
 // hear checks that the order that a client was told of is there, and is or was what the client was told. What does not fit is looked at again when all is known.
-func (a *Auditor) hear(at place, t told) {
+func (a *Auditor) hear(at Place, t told) {
 	h := hearing{at, t.OrderID, t.Status}
 	if o := a.orders[h.order]; o.exists() && o.was(h.status) {
 		a.decided.Checked++
@@ -136,7 +136,7 @@ func (a *Auditor) hear(at place, t told) {
 }
 
 // exists: it was created, or its creation became a dead letter.
-func (o *order) exists() bool { return o != nil && (o.created.topic != "" || o.dead.topic != "") }
+func (o *order) exists() bool { return o != nil && (!o.created.none() || !o.dead.none()) }
 
 // was tells whether an order is or was what a client was told.
 func (o *order) was(status string) bool {
@@ -144,7 +144,7 @@ func (o *order) was(status string) bool {
 	case "", schemas.OrderStatusPending, schemas.OrderStatusCancelling:
 		return true // on its way
 	case schemas.OrderStatusConfirmed:
-		return o.confirmed.topic != ""
+		return !o.confirmed.none()
 	}
 	return string(o.status) == status
 }
@@ -155,9 +155,9 @@ func (s *settlement) settleHearings() {
 		case !o.exists() && !s.still:
 			s.decided.UnderWay++
 		case !o.exists():
-			s.decided.demand(false, h.at, "a client was told of %q, which does not exist", h.order)
+			s.decided.Demand(false, h.at, "a client was told of %q, which does not exist", h.order)
 		default:
-			s.decided.demand(o.was(h.status) || !s.still, h.at, "a client was told that %q is %s; its facts say %s", h.order, h.status, o.status)
+			s.decided.Demand(o.was(h.status) || !s.still, h.at, "a client was told that %q is %s; its facts say %s", h.order, h.status, o.status)
 		}
 	}
 }

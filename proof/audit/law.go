@@ -3,6 +3,11 @@ package audit
 import (
 	"cmp"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"oms/topics"
 )
 
 // Law is one invariant and what was found of it.
@@ -16,55 +21,98 @@ type Law struct {
 	Why        string `json:"why,omitempty"`   // what could not
 	First      string `json:"first,omitempty"` // the first violation by the place of its record, so that it does not depend on the order in which partitions were read
 
-	firstAt place
+	firstAt Place
 }
 
-// place of a record.
-type place struct {
-	topic     string
-	partition int32
+// number of the law, for the order of reports.
+func (l *Law) number() int {
+	n, _ := strconv.Atoi(strings.TrimPrefix(l.ID, "I"))
+	return n
+}
+
+// Place of a record, or of a line in a file. The zero Place is none.
+type Place struct {
 	offset    int64
+	partition int32
+	topic     uint8 // of places; 0: no place
 }
 
-func (p place) String() string {
-	if p.topic == "" {
+// The names that places may have, in order, behind the empty one.
+const (
+	ledgerFile = "ledger"
+	clientFile = "client"
+)
+
+var (
+	placeNames = func() []string {
+		names := []string{"", ledgerFile, clientFile}
+		for _, t := range topics.All {
+			names = append(names, t.Name)
+		}
+		slices.Sort(names)
+		return names
+	}()
+	placeIndex = func() map[string]uint8 {
+		byName := map[string]uint8{}
+		for i, name := range placeNames {
+			byName[name] = uint8(i)
+		}
+		return byName
+	}()
+)
+
+// At is a place on a topic; none when topics.All has no such topic.
+func At(topic string, partition int32, offset int64) Place {
+	i := placeIndex[topic]
+	if i == 0 {
+		return Place{}
+	}
+	return Place{offset, partition, i}
+}
+
+func (p Place) none() bool { return p.topic == 0 }
+
+func (p Place) String() string {
+	if p.none() {
 		return "no record"
 	}
-	return fmt.Sprintf("%s/%d@%d", p.topic, p.partition, p.offset)
+	return fmt.Sprintf("%s/%d@%d", placeNames[p.topic], p.partition, p.offset)
 }
 
-func (p place) compare(q place) int {
+func (p Place) compare(q Place) int {
 	return cmp.Or(cmp.Compare(p.topic, q.topic), cmp.Compare(p.partition, q.partition), cmp.Compare(p.offset, q.offset))
 }
 
-// violated notes a violation at the record.
-func (l *Law) violated(at place, format string, args ...any) {
+// Violated notes a violation at the record.
+func (l *Law) Violated(at Place, format string, args ...any) {
 	if l.Violations++; l.First == "" || at.compare(l.firstAt) < 0 {
 		l.First, l.firstAt = at.String()+": "+fmt.Sprintf(format, args...), at
 	}
 }
 
-// demand checks one thing.
-func (l *Law) demand(ok bool, at place, format string, args ...any) {
+// Demand checks one thing.
+func (l *Law) Demand(ok bool, at Place, format string, args ...any) {
 	if l.Checked++; !ok {
-		l.violated(at, format, args...)
+		l.Violated(at, format, args...)
 	}
 }
 
 // due is a thing that something must still follow, and did not: a violation once its time, in UTC ms, is longer past than messages are under way.
-func (s *settlement) due(l *Law, sinceMS int64, at place, format string, args ...any) {
-	if s.asOfMS-sinceMS <= grace.Milliseconds() {
+func (s *settlement) due(l *Law, sinceMS int64, at Place, format string, args ...any) {
+	if s.asOfMS-sinceMS <= Grace.Milliseconds() {
 		l.UnderWay++
 		return
 	}
-	l.violated(at, format, args...)
+	l.Violated(at, format, args...)
 }
 
 // laws in the order of the report.
-type laws struct{ conservation, oversell, reservations, charges, refunds, decided, complete, legal, money, repeats Law }
+type laws struct {
+	conservation, oversell, reservations, charges, refunds, decided, complete, legal, money, repeats, prompt Law
+}
 
 func (l *laws) all() []*Law {
-	return []*Law{&l.conservation, &l.oversell, &l.reservations, &l.charges, &l.refunds, &l.decided, &l.complete, &l.legal, &l.money, &l.repeats}
+	return []*Law{&l.conservation, &l.oversell, &l.reservations, &l.charges, &l.refunds, &l.decided, &l.complete, &l.legal, &l.money, &l.repeats, &l.prompt}
 }
 
 func newLaws() laws {
@@ -79,5 +127,6 @@ func newLaws() laws {
 		legal:        Law{ID: "I8", Text: "orders change only as they may, their rows only forward, and prices are fixed from the confirmation on"},
 		money:        Law{ID: "I10", Text: "money adds up: lines, totals, and each order's ledger against its payment facts"},
 		repeats:      Law{ID: "I11", Text: "repetitions of one key are one order with equal answers; another body is refused", Partly: true, Why: "without a client's record only orders and commands were compared, not answers"},
+		prompt:       Law{ID: "I13", Text: "nothing is left lying: every record of an inbox is taken, and every order has its products' answers, within 60 s", Partly: true, Why: "without the groups' offsets only orders were checked"},
 	}
 }

@@ -2,9 +2,10 @@ package audit
 
 import (
 	"encoding/binary"
-	"hash/maphash"
 	"slices"
 	"strings"
+
+	"github.com/cespare/xxhash/v2"
 
 	"oms/schemas"
 )
@@ -16,15 +17,15 @@ type trail struct {
 }
 
 // next books a fact (I7).
-func (t *trail) next(l *Law, at place, key string, f *schemas.Fact) {
-	l.demand(f.Sequence == t.sequence+1, at, "sequence %d of %q follows %d", f.Sequence, key, t.sequence)
+func (t *trail) next(l *Law, at Place, key string, f *schemas.Fact) {
+	l.Demand(f.Sequence == t.sequence+1, at, "sequence %d of %q follows %d", f.Sequence, key, t.sequence)
 	now := stamp{f.Version, f.Ordinal}
-	l.demand(f.Version > t.last.version || f.Version == t.last.version && f.Ordinal > t.last.ordinal || t.sequence == 0, at, "fact %v of %q follows %v", now, key, t.last)
+	l.Demand(f.Version > t.last.version || f.Version == t.last.version && f.Ordinal > t.last.ordinal || t.sequence == 0, at, "fact %v of %q follows %v", now, key, t.last)
 	t.sequence, t.last = max(t.sequence, f.Sequence), now
 }
 
 // fact books the head of a fact.
-func (a *Auditor) fact(at place, m schemas.Message, f *schemas.Fact) {
+func (a *Auditor) fact(at Place, m schemas.Message, f *schemas.Fact) {
 	key := m.Key()
 	switch m.(type) {
 	case *schemas.OrderCreated, *schemas.OrderConfirmed, *schemas.OrderRejected, *schemas.OrderExpired, *schemas.OrderCancellationRequested, *schemas.OrderCancelled:
@@ -47,14 +48,14 @@ func (a *Auditor) fact(at place, m schemas.Message, f *schemas.Fact) {
 }
 
 // stamp demands that no two facts of an order, on whatever topic, have the same place in its life.
-func (a *Auditor) stamp(o *order, at place, key string, f *schemas.Fact) {
+func (a *Auditor) stamp(o *order, at Place, key string, f *schemas.Fact) {
 	s := stamp{f.Version, f.Ordinal}
-	a.complete.demand(!slices.Contains(o.stamps, s), at, "two facts of %q are at version %d, ordinal %d", key, s.version, s.ordinal)
+	a.complete.Demand(!slices.Contains(o.stamps, s), at, "two facts of %q are at version %d, ordinal %d", key, s.version, s.ordinal)
 	o.stamps = append(o.stamps, s)
 }
 
-func (o *order) place(a *Auditor, at place, ms int64, m *schemas.PlaceOrder) {
-	if o.commands = append(o.commands, a.hash(m.CommandID)); len(o.commands) == 1 {
+func (o *order) ask(a *Auditor, at Place, ms int64, m *schemas.PlaceOrder) {
+	if o.commands = append(o.commands, hash(m.CommandID)); len(o.commands) == 1 {
 		o.placed, o.placedMS = at, ms
 	}
 }
@@ -67,8 +68,8 @@ var ways = map[schemas.OrderStatus][]schemas.OrderStatus{
 	schemas.OrderStatusCancelling: {schemas.OrderStatusCancelled},
 }
 
-func (a *Auditor) move(o *order, at place, ms int64, to schemas.OrderStatus) {
-	a.legal.demand(slices.Contains(ways[o.status], to), at, "an order went from %q to %q", o.status, to)
+func (a *Auditor) move(o *order, at Place, ms int64, to schemas.OrderStatus) {
+	a.legal.Demand(slices.Contains(ways[o.status], to), at, "an order went from %q to %q", o.status, to)
 	o.status, o.statusAt, o.statusMS = to, at, ms
 }
 
@@ -77,31 +78,31 @@ func (o *order) ended() bool {
 	return o.status == schemas.OrderStatusRejected || o.status == schemas.OrderStatusExpired || o.status == schemas.OrderStatusCancelled
 }
 
-func (a *Auditor) confirm(o *order, at place, m *schemas.OrderConfirmed) {
+func (a *Auditor) confirm(o *order, at Place, m *schemas.OrderConfirmed) {
 	a.move(o, at, m.AtMS, schemas.OrderStatusConfirmed)
 	o.confirmed, o.total = at, m.TotalMinor
-	prices := a.prices(m.TotalMinor)
+	prices := pricesOf(m.TotalMinor)
 	var sum total
 	for _, l := range m.Lines {
 		sum.add(l.Quantity, l.UnitPriceMinor)
-		a.money.demand(l.Quantity > 0 && l.UnitPriceMinor >= 0 && product64(l.Quantity, l.UnitPriceMinor, l.TotalMinor), at, "line %d: %d × %d is not %d", l.Line, l.Quantity, l.UnitPriceMinor, l.TotalMinor)
+		a.money.Demand(l.Quantity > 0 && l.UnitPriceMinor >= 0 && product64(l.Quantity, l.UnitPriceMinor, l.TotalMinor), at, "line %d: %d × %d is not %d", l.Line, l.Quantity, l.UnitPriceMinor, l.TotalMinor)
 		held := int64(0)
 		for _, p := range l.Allocations {
 			held += p.Quantity
 		}
-		a.conservation.demand(held == l.Quantity, at, "line %d of %d units was confirmed with %d held", l.Line, l.Quantity, held)
+		a.conservation.Demand(held == l.Quantity, at, "line %d of %d units was confirmed with %d held", l.Line, l.Quantity, held)
 		prices.line(l.Line, l.ProductID, l.Quantity, l.UnitPriceMinor)
 	}
-	a.money.demand(sum.is(m.TotalMinor), at, "the total %d is not the sum of the lines", m.TotalMinor)
+	a.money.Demand(sum.is(m.TotalMinor), at, "the total %d is not the sum of the lines", m.TotalMinor)
 	o.prices = prices.Sum64()
 }
 
 // prices is a hash of what is fixed at the confirmation.
-type prices struct{ maphash.Hash }
+type prices struct{ xxhash.Digest }
 
-func (a *Auditor) prices(totalMinor int64) *prices {
+func pricesOf(totalMinor int64) *prices {
 	p := &prices{}
-	p.SetSeed(a.seed)
+	p.Reset()
 	p.number(totalMinor)
 	return p
 }
@@ -121,27 +122,28 @@ func (p *prices) line(line int32, product string, quantity, unitPrice int64) {
 
 // row is what is kept of an order's last row.
 type row struct {
-	at       place
+	at       Place
 	version  int64
 	sum      uint64 // hash of its bytes
 	status   schemas.OrderStatus
 	events   int64 // its sequences
 	payments int64
 	awaiting int32
+	nowMS    int64 // time of its last step
 	held     []hold
 	ledger   schemas.Ledger
 	fixed    uint64 // hash of lines and total in the first row that is CONFIRMED; 0: none was met
 }
 
 // orderRow books a row of the orders' table. Of several steps in one transaction the table has the last; a row written again is the same.
-func (a *Auditor) orderRow(at place, raw []byte, m *schemas.OrderRow) {
-	o, sum := a.order(m.OrderID), maphash.Bytes(a.seed, raw)
+func (a *Auditor) orderRow(at Place, raw []byte, m *schemas.OrderRow) {
+	o, sum := a.order(m.OrderID), xxhash.Sum64(raw)
 	a.forward(at, m.OrderID, o.row.version, o.row.sum, m.Version, sum)
-	o.row = row{at: at, version: m.Version, sum: sum, status: m.Order.Status, events: m.Sequences.Order, payments: m.Sequences.Payment, awaiting: m.Order.Awaiting, ledger: m.Ledger, fixed: o.row.fixed}
-	now := a.prices(m.Order.TotalMinor)
+	o.row = row{at: at, version: m.Version, sum: sum, status: m.Order.Status, events: m.Sequences.Order, payments: m.Sequences.Payment, awaiting: m.Order.Awaiting, nowMS: m.NowMS, ledger: m.Ledger, fixed: o.row.fixed}
+	now := pricesOf(m.Order.TotalMinor)
 	for i := range m.Order.Lines {
 		l := &m.Order.Lines[i]
-		a.legal.demand(l.Reserved+l.Backordered+l.Shipped+l.Cancelled <= l.Quantity && l.Returned <= l.Delivered && l.Delivered <= l.Shipped, at,
+		a.legal.Demand(l.Reserved+l.Backordered+l.Shipped+l.Cancelled <= l.Quantity && l.Returned <= l.Delivered && l.Delivered <= l.Shipped, at,
 			"line %d of %q: the parts of its %d units do not fit", l.Line, m.OrderID, l.Quantity)
 		for _, p := range l.Allocations {
 			o.row.held = append(o.row.held, hold{product: a.one(schemas.ProductKey(m.Tenant, l.ProductID)), location: a.one(p.LocationID), line: l.Line, quantity: p.Quantity})
@@ -149,15 +151,15 @@ func (a *Auditor) orderRow(at place, raw []byte, m *schemas.OrderRow) {
 		now.line(l.Line, l.ProductID, l.Quantity, l.UnitPriceMinor)
 	}
 	if o.row.fixed != 0 {
-		a.legal.demand(now.Sum64() == o.row.fixed, at, "prices, quantities or the total of %q changed after its confirmation", m.OrderID)
+		a.legal.Demand(now.Sum64() == o.row.fixed, at, "prices, quantities or the total of %q changed after its confirmation", m.OrderID)
 	} else if m.Order.Status == schemas.OrderStatusConfirmed {
 		o.row.fixed = now.Sum64()
 	}
 }
 
 // forward demands that a row goes on (I8).
-func (a *Auditor) forward(at place, key string, before int64, sumBefore uint64, now int64, sum uint64) {
-	a.legal.demand(now > before || now == before && sum == sumBefore, at, "the row of %q went from version %d to another of version %d", key, before, now)
+func (a *Auditor) forward(at Place, key string, before int64, sumBefore uint64, now int64, sum uint64) {
+	a.legal.Demand(now > before || now == before && sum == sumBefore, at, "the row of %q went from version %d to another of version %d", key, before, now)
 }
 
 func firstLine(s string) string {

@@ -33,7 +33,7 @@ type charge struct {
 
 // amount and where it stands; no place: nowhere.
 type amount struct {
-	at       place
+	at       Place
 	minor    int64
 	currency string
 }
@@ -49,7 +49,7 @@ func (a *Auditor) effect(request string, what schemas.PaymentOutcome) *charge {
 }
 
 // paid books a payment fact (I4, I5).
-func (a *Auditor) paid(at place, m *schemas.PaymentProcessed) {
+func (a *Auditor) paid(at Place, m *schemas.PaymentProcessed) {
 	o := a.order(m.OrderID)
 	switch m.Outcome {
 	case schemas.PaymentOutcomeAuthorized:
@@ -66,9 +66,9 @@ func (a *Auditor) paid(at place, m *schemas.PaymentProcessed) {
 	default:
 		return
 	}
-	a.refunds.demand(m.AmountMinor >= 0 && o.money.held() >= 0 && o.money.kept() >= 0, at, "%s of %d for %q: more is given back than was held or taken", m.Outcome, m.AmountMinor, m.OrderID)
+	a.refunds.Demand(m.AmountMinor >= 0 && o.money.held() >= 0 && o.money.kept() >= 0, at, "%s of %d for %q: more is given back than was held or taken", m.Outcome, m.AmountMinor, m.OrderID)
 	c := a.effect(m.RequestID, m.Outcome)
-	a.charges.demand(c.fact.at.topic == "", at, "%s under request %q is told twice", m.Outcome, m.RequestID)
+	a.charges.Demand(c.fact.at.none(), at, "%s under request %q is told twice", m.Outcome, m.RequestID)
 	c.fact = amount{at, m.AmountMinor, a.one(m.Currency)}
 }
 
@@ -76,20 +76,20 @@ func (a *Auditor) paid(at place, m *schemas.PaymentProcessed) {
 func (s *settlement) settleCharges() {
 	for e, c := range s.effects {
 		switch {
-		case c.fact.at.topic == "":
-		case s.requests[s.hash(e.request)]:
+		case c.fact.at.none():
+		case s.requests[hash(e.request)]:
 			s.charges.Checked++
 		case s.still:
-			s.charges.demand(false, c.fact.at, "%s under request %q, which nobody asked", e.what, e.request)
+			s.charges.Demand(false, c.fact.at, "%s under request %q, which nobody asked", e.what, e.request)
 		}
 		switch {
 		case !s.ledger:
-		case c.fact.at.topic == "":
+		case c.fact.at.none():
 			s.due(&s.charges, c.doneMS, c.done.at, "the provider did %s of %d under request %q, and no fact tells it", e.what, c.done.minor, e.request)
-		case c.done.at.topic == "":
-			s.charges.demand(c.fact.minor == 0, c.fact.at, "%s of %d under request %q is not in the provider's ledger", e.what, c.fact.minor, e.request)
+		case c.done.at.none():
+			s.charges.Demand(c.fact.minor == 0, c.fact.at, "%s of %d under request %q is not in the provider's ledger", e.what, c.fact.minor, e.request)
 		default:
-			s.charges.demand(c.fact.minor == c.done.minor && c.fact.currency == c.done.currency, c.fact.at, "request %q: the fact tells %d %s, the provider's ledger has %d %s",
+			s.charges.Demand(c.fact.minor == c.done.minor && c.fact.currency == c.done.currency, c.fact.at, "request %q: the fact tells %d %s, the provider's ledger has %d %s",
 				e.request, c.fact.minor, c.fact.currency, c.done.minor, c.done.currency)
 		}
 	}
@@ -108,11 +108,11 @@ func (s *settlement) settleMoney() {
 			continue
 		}
 		if o.status == schemas.OrderStatusConfirmed && o.method != schemas.PaymentMethodInvoice {
-			s.money.demand(open == o.total, o.statusAt, "%q costs %d, held or taken are %d", id, o.total, open)
+			s.money.Demand(open == o.total, o.statusAt, "%q costs %d, held or taken are %d", id, o.total, open)
 		}
-		if o.row.at.topic != "" {
+		if !o.row.at.none() {
 			l := o.row.ledger
-			s.money.demand(l.Authorized == o.money.held() && l.Captured == o.money.taken && l.Refunded == o.money.refunded, o.row.at,
+			s.money.Demand(l.Authorized == o.money.held() && l.Captured == o.money.taken && l.Refunded == o.money.refunded, o.row.at,
 				"the ledger of %q has %d held, %d taken, %d given back; its payment facts %d, %d, %d", id, l.Authorized, l.Captured, l.Refunded, o.money.held(), o.money.taken, o.money.refunded)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"oms/topics"
 )
 
-var inventoryEvents = topics.InventoryEvents.Name
+var inventoryEvents = placeIndex[topics.InventoryEvents.Name]
 
 // settlement is a look at the books as a whole: it counts on its own laws, so that the books can be kept on after it.
 type settlement struct {
@@ -30,6 +30,7 @@ func (a *Auditor) Report(asOf time.Time, still bool) Report {
 	s.settleMoney()
 	s.settleHearings()
 	s.settleInboxes()
+	s.settleWaits()
 	r := Report{Laws: s.all(), State: "live", Records: a.records, Dead: a.dead}
 	if s.rest {
 		r.State = "at rest"
@@ -54,10 +55,13 @@ func (a *Auditor) Violations() (n int64, first string) {
 	return n, first
 }
 
+// Laws as records and files have shown them so far.
+func (a *Auditor) Laws() []*Law { return a.all() }
+
 // atRest tells whether every message has arrived: the topics stood still while they were read, products answered all that they were asked and orders took all
 // answers. When nothing was written for longer than messages are under way, what has not arrived never will, and the system is at rest as well.
 func (s *settlement) atRest() bool {
-	if !s.still || s.asOfMS-s.newestMS > grace.Milliseconds() {
+	if !s.still || s.asOfMS-s.newestMS > Grace.Milliseconds() {
 		return s.still
 	}
 	for _, o := range s.orders {
@@ -74,7 +78,23 @@ func (s *settlement) settleInboxes() {
 		if s.complete.Checked++; m.letters == 0 {
 			s.due(&s.complete, m.ms, at, "a record of an inbox that is no message has no dead letter")
 		} else if m.letters > 1 {
-			s.complete.violated(at, "a record has %d dead letters", m.letters)
+			s.complete.Violated(at, "a record has %d dead letters", m.letters)
+		}
+	}
+}
+
+// settleWaits: nothing waits for long, neither for a group nor for an answer. What the payment provider owes has a deadline of its own, and is looked at with it (I6).
+func (s *settlement) settleWaits() {
+	if !s.prompt.Partly {
+		for p, left := range s.backlog {
+			if s.prompt.Checked++; len(left) > 0 {
+				s.due(&s.prompt, left[0].ms, Place{left[0].offset, p.partition, p.topic}, "this record and %d behind it were not taken for %d s", len(left)-1, (s.asOfMS-left[0].ms)/1000)
+			}
+		}
+	}
+	for id, o := range s.orders {
+		if s.prompt.Checked++; o.row.awaiting != 0 {
+			s.due(&s.prompt, o.row.nowMS, o.row.at, "%q waits for answers of %d products for %d s", id, o.row.awaiting, (s.asOfMS-o.row.nowMS)/1000)
 		}
 	}
 }
@@ -84,27 +104,30 @@ func (s *settlement) settleLife() {
 	for id, o := range s.orders {
 		s.decided.Checked++
 		switch {
-		case o.placed.topic == "" && o.created.topic == "":
-			if o.row.at.topic != "" || o.events.sequence > 0 || o.payments.sequence > 0 {
-				s.decided.violated(o.row.at, "there is something of %q, which was never created", id)
+		case o.placed.none() && o.created.none():
+			if !o.row.at.none() || o.events.sequence > 0 || o.payments.sequence > 0 {
+				s.decided.Violated(o.row.at, "there is something of %q, which was never created", id)
 			}
-		case o.created.topic == "" && o.dead.topic == "":
+		case o.created.none() && o.dead.none():
 			s.due(&s.decided, o.placedMS, o.placed, "%q was placed and never created", id)
-		case o.placed.topic == "":
+		case o.placed.none():
 			if s.still {
-				s.decided.violated(o.created, "%q was created, and nobody placed it", id)
+				s.decided.Violated(o.created, "%q was created, and nobody placed it", id)
 			}
 		case o.status == schemas.OrderStatusPending:
 			s.due(&s.decided, o.deadline, o.created, "%q was to be decided by %d and is not", id, o.deadline)
 		}
-		if o.created.topic != "" && o.placed.topic != "" {
-			s.repeats.demand(slices.Contains(o.commands, o.cause), o.created, "%q was created by a command that is not among its own", id)
+		if !o.created.none() && !o.placed.none() {
+			s.repeats.Demand(slices.Contains(o.commands, o.cause), o.created, "%q was created by a command that is not among its own", id)
 		}
-		if !s.still || o.row.at.topic == "" && o.events.sequence == 0 {
+		if o.row.fixed != 0 && !o.confirmed.none() {
+			s.legal.Demand(o.row.fixed == o.prices, o.row.at, "lines or total of %q are others than were confirmed at %s", id, o.confirmed)
+		}
+		if !s.still || o.row.at.none() && o.events.sequence == 0 {
 			continue
 		}
-		s.complete.demand(o.row.events == o.events.sequence && o.row.payments == o.payments.sequence, o.row.at, "the row of %q counts %d and %d facts, the topics have %d and %d",
+		s.complete.Demand(o.row.events == o.events.sequence && o.row.payments == o.payments.sequence, o.row.at, "the row of %q counts %d and %d facts, the topics have %d and %d",
 			id, o.row.events, o.row.payments, o.events.sequence, o.payments.sequence)
-		s.legal.demand(o.row.status == o.status, o.row.at, "the row of %q is %s, its facts say %s", id, o.row.status, o.status)
+		s.legal.Demand(o.row.status == o.status, o.row.at, "the row of %q is %s, its facts say %s", id, o.row.status, o.status)
 	}
 }

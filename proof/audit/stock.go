@@ -1,8 +1,9 @@
 package audit
 
 import (
-	"hash/maphash"
 	"slices"
+
+	"github.com/cespare/xxhash/v2"
 
 	"oms/schemas"
 )
@@ -12,7 +13,7 @@ type hold struct {
 	product, location string
 	line              int32
 	quantity          int64
-	at                place // of the fact that made it; zero in rows
+	at                Place // of the fact that made it; zero in rows
 }
 
 // product is the stock of one product, folded from its movements.
@@ -21,14 +22,14 @@ type product struct {
 	version int64 // of its last row
 	sum     uint64
 	row     []schemas.StockLevel
-	rowAt   place
+	rowAt   Place
 	rowSeq  int64 // inventory sequence of that row
 }
 
 type level struct {
 	onHand, reserved int64
 	promised         int64 // what orders' rows hold, summed at the end
-	at               place
+	at               Place
 }
 
 func (a *Auditor) product(key string) *product {
@@ -50,13 +51,13 @@ func (p *product) level(location string) *level {
 }
 
 // moved books a movement: what it says that was there after it must be what was there before and the movement (I1), and nothing may be promised twice (I2).
-func (a *Auditor) moved(at place, m *schemas.InventoryUpdated) {
+func (a *Auditor) moved(at Place, m *schemas.InventoryUpdated) {
 	key := a.one(m.Key())
 	p := a.product(key)
 	for _, e := range m.Entries {
 		l := p.level(a.one(e.LocationID))
 		l.at = at
-		a.conservation.demand(e.Quantity > 0 || m.Movement == schemas.MovementAdjusted, at, "%s of %d units of %q", m.Movement, e.Quantity, key)
+		a.conservation.Demand(e.Quantity > 0 || m.Movement == schemas.MovementAdjusted, at, "%s of %d units of %q", m.Movement, e.Quantity, key)
 		switch m.Movement {
 		case schemas.MovementAdjusted, schemas.MovementReceived, schemas.MovementRestocked:
 			l.onHand += e.Quantity
@@ -72,22 +73,22 @@ func (a *Auditor) moved(at place, m *schemas.InventoryUpdated) {
 			a.letGo(at, key, m.OrderID, e)
 		}
 		told := slices.ContainsFunc(m.Levels, func(s schemas.StockLevel) bool { return s.LocationID == e.LocationID })
-		a.conservation.demand(told, at, "the level of %q at %q after its movement is not told", key, e.LocationID)
+		a.conservation.Demand(told, at, "the level of %q at %q after its movement is not told", key, e.LocationID)
 	}
 	for _, s := range m.Levels {
 		l := p.level(a.one(s.LocationID))
-		a.conservation.demand(l.onHand == s.OnHand && l.reserved == s.Reserved, at, "%q at %q: movements add up to %d on hand and %d reserved, told are %d and %d",
+		a.conservation.Demand(l.onHand == s.OnHand && l.reserved == s.Reserved, at, "%q at %q: movements add up to %d on hand and %d reserved, told are %d and %d",
 			key, s.LocationID, l.onHand, l.reserved, s.OnHand, s.Reserved)
-		a.oversell.demand(s.Reserved >= 0 && s.Reserved <= s.OnHand, at, "%q at %q: %d reserved of %d", key, s.LocationID, s.Reserved, s.OnHand)
+		a.oversell.Demand(s.Reserved >= 0 && s.Reserved <= s.OnHand, at, "%q at %q: %d reserved of %d", key, s.LocationID, s.Reserved, s.OnHand)
 	}
 }
 
 // hold opens a reservation (I3).
-func (a *Auditor) hold(at place, product, orderID string, e schemas.StockEntry) {
+func (a *Auditor) hold(at Place, product, orderID string, e schemas.StockEntry) {
 	o := a.order(orderID)
 	for i := range o.open {
 		if h := &o.open[i]; h.product == product && h.line == e.Line && h.location == e.LocationID {
-			a.reservations.demand(false, at, "line %d of %q reserved %q at %q twice", e.Line, orderID, product, e.LocationID)
+			a.reservations.Demand(false, at, "line %d of %q reserved %q at %q twice", e.Line, orderID, product, e.LocationID)
 			return
 		}
 	}
@@ -96,27 +97,27 @@ func (a *Auditor) hold(at place, product, orderID string, e schemas.StockEntry) 
 }
 
 // letGo ends a reservation. What ends was there, and ends whole.
-func (a *Auditor) letGo(at place, product, orderID string, e schemas.StockEntry) {
+func (a *Auditor) letGo(at Place, product, orderID string, e schemas.StockEntry) {
 	o := a.order(orderID)
 	for i := range o.open {
 		if h := &o.open[i]; h.product == product && h.line == e.Line && h.location == e.LocationID {
-			a.reservations.demand(h.quantity == e.Quantity, at, "of %d units of %q held for line %d of %q, %d end", h.quantity, product, e.Line, orderID, e.Quantity)
+			a.reservations.Demand(h.quantity == e.Quantity, at, "of %d units of %q held for line %d of %q, %d end", h.quantity, product, e.Line, orderID, e.Quantity)
 			if o.open = slices.Delete(o.open, i, i+1); len(o.open) == 0 {
 				o.open = nil
 			}
 			return
 		}
 	}
-	a.reservations.demand(false, at, "%d units of %q end for line %d of %q, which holds none", e.Quantity, product, e.Line, orderID)
+	a.reservations.Demand(false, at, "%d units of %q end for line %d of %q, which holds none", e.Quantity, product, e.Line, orderID)
 }
 
 // productRow books a row of the products' table.
-func (a *Auditor) productRow(at place, raw []byte, m *schemas.ProductRow) {
-	p, sum := a.product(a.one(m.Key())), maphash.Bytes(a.seed, raw)
+func (a *Auditor) productRow(at Place, raw []byte, m *schemas.ProductRow) {
+	p, sum := a.product(a.one(m.Key())), xxhash.Sum64(raw)
 	a.forward(at, m.Key(), p.version, p.sum, m.Version, sum)
 	p.version, p.sum, p.row, p.rowAt, p.rowSeq = m.Version, sum, m.Levels, at, m.Sequences.Inventory
 	for _, l := range m.Levels {
-		a.oversell.demand(l.Reserved >= 0 && l.Reserved <= l.OnHand, at, "%q at %q: %d reserved of %d", m.Key(), l.LocationID, l.Reserved, l.OnHand)
+		a.oversell.Demand(l.Reserved >= 0 && l.Reserved <= l.OnHand, at, "%q at %q: %d reserved of %d", m.Key(), l.LocationID, l.Reserved, l.OnHand)
 	}
 }
 
@@ -139,14 +140,14 @@ func (s *settlement) settleStock() {
 		if !s.rest {
 			continue
 		}
-		if len(o.open) > 0 && o.created.topic == "" {
-			s.reservations.violated(o.open[0].at, "units are held for %q, which was never created", id)
+		if len(o.open) > 0 && o.created.none() {
+			s.reservations.Violated(o.open[0].at, "units are held for %q, which was never created", id)
 		}
 		at := o.row.at
 		if len(o.open) > 0 {
 			at = o.open[0].at
 		}
-		s.reservations.demand(sameHolds(o.open, o.row.held), at, "products and the row of %q at %s disagree on what is held for it", id, o.row.at)
+		s.reservations.Demand(sameHolds(o.open, o.row.held), at, "products and the row of %q at %s disagree on what is held for it", id, o.row.at)
 	}
 	for key, p := range s.products {
 		s.settleProduct(key, p)
@@ -159,17 +160,17 @@ func (s *settlement) settleProduct(key string, p *product) {
 		sequence = t.sequence
 	}
 	if s.still {
-		s.complete.demand(p.rowSeq == sequence, p.rowAt, "the row of %q counts %d movements, the topic has %d", key, p.rowSeq, sequence)
+		s.complete.Demand(p.rowSeq == sequence, p.rowAt, "the row of %q counts %d movements, the topic has %d", key, p.rowSeq, sequence)
 	}
 	for _, row := range p.row {
 		if l := p.level(row.LocationID); p.rowSeq == sequence {
-			s.conservation.demand(l.onHand == row.OnHand && l.reserved == row.Reserved, p.rowAt, "%q at %q: movements add up to %d on hand and %d reserved, the row has %d and %d",
+			s.conservation.Demand(l.onHand == row.OnHand && l.reserved == row.Reserved, p.rowAt, "%q at %q: movements add up to %d on hand and %d reserved, the row has %d and %d",
 				key, row.LocationID, l.onHand, l.reserved, row.OnHand, row.Reserved)
 		}
 	}
 	for location, l := range p.levels {
 		if s.rest {
-			s.conservation.demand(l.promised == l.reserved, l.at, "%q at %q: %d are reserved, orders hold %d", key, location, l.reserved, l.promised)
+			s.conservation.Demand(l.promised == l.reserved, l.at, "%q at %q: %d are reserved, orders hold %d", key, location, l.reserved, l.promised)
 		} else if l.promised != l.reserved {
 			s.conservation.UnderWay++
 		}

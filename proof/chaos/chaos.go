@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"oms/proof/audit"
+	"oms/proof/audit/cluster"
 	"oms/proof/load"
 	"oms/proof/workload"
 )
@@ -283,7 +284,7 @@ func (r *run) settle(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r.report.Audit, err = audit.Run(ctx, audit.Config{Kafka: k, Ledger: r.shop.provider.ledger, Client: r.Record})
+		r.report.Audit, err = cluster.Run(ctx, cluster.Config{Kafka: k, Ledger: r.shop.provider.ledger, Client: r.Record})
 		if err != nil {
 			return fmt.Errorf("audit: %w", err)
 		}

@@ -6,48 +6,9 @@ import (
 	"os"
 	"time"
 
-	"oms/proof/audit"
 	"oms/proof/bench"
 	"oms/proof/workload"
 )
-
-// AuditCmd checks the laws of the shop.
-type AuditCmd struct {
-	Kafka  string `help:"The Kafka to audit, live or stopped: the address that the ready line prints." placeholder:"HOST:PORT"`
-	Ledger string `help:"Ledger file of the payment sandbox, for law I4." type:"existingfile" placeholder:"FILE"`
-	Client string `help:"What clients were told (--record of load and bench), for laws I6 and I11." type:"existingfile" placeholder:"FILE"`
-	Output string `short:"o" help:"text or json." enum:"text,json" default:"text"`
-}
-
-// Run audits; exit status 1 on a violation.
-func (c AuditCmd) Run(r *run) error {
-	conf, err := r.config(brokers(c.Kafka))
-	if err != nil {
-		return err
-	}
-	if len(conf.Kafka.Brokers) == 0 {
-		return errors.New("--kafka: want the address of the Kafka to audit")
-	}
-	s, err := conf.Kafka.settings()
-	if err != nil {
-		return err
-	}
-	report, err := audit.Run(r.ctx, audit.Config{Kafka: s, Ledger: c.Ledger, Client: c.Client})
-	if err != nil {
-		return fmt.Errorf("audit: %w", err)
-	}
-	show := report.Text
-	if c.Output == "json" {
-		show = report.JSON
-	}
-	if err := show(r.out); err != nil {
-		return err
-	}
-	if report.Violations > 0 {
-		return exitStatus(1)
-	}
-	return nil
-}
 
 // BenchCmd measures.
 type BenchCmd struct {
