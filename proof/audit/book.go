@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -24,6 +25,8 @@ type Auditor struct {
 	requests map[uint64]bool    // hashes of the requests that the provider was asked
 	ledger   bool               // the provider's ledger was read
 	misheard []hearing          // what clients were told that was not so when their record was read
+
+	foreign map[uint64]bool // hashes of commands to orders of another shop
 
 	asked, answered int64                 // messages between orders and products
 	backlog         map[stretch][]waiting // records of inboxes that their group has not taken, in order
@@ -79,10 +82,14 @@ type factKey struct {
 type order struct {
 	placed   Place // its first PlaceOrder; zero: none was met
 	placedMS int64
-	commands []uint64 // hashes of its PlaceOrders' ids
-	created  Place    // its OrderCreated
-	cause    uint64   // hash of the command that OrderCreated names
-	deadline int64    // UTC ms, of its decision
+	commands []command // its PlaceOrders
+	owner    uint64    // by its OrderCreated
+	placer   uint64    // hash of the tenant of its first PlaceOrder
+	shop     uint64    // hash of the tenant of its facts and rows; 0: none was met
+	undone   uint64    // hash of the command that its OrderCancellationRequested names
+	created  Place     // its OrderCreated
+	cause    uint64    // hash of the command that OrderCreated names
+	deadline int64     // UTC ms, of its decision
 	method   schemas.PaymentMethod
 	dead     Place // a dead letter of its
 
@@ -100,6 +107,11 @@ type order struct {
 	row              row
 }
 
+// command of the border: hashes of its id, and of the tenant and principal that it came from.
+type command struct{ id, owner uint64 }
+
+func owner(tenant, principal string) uint64 { return hash(tenant + "\x00" + principal) }
+
 // stamp is a fact's place in the life of its row.
 type stamp struct {
 	version int64
@@ -109,25 +121,26 @@ type stamp struct {
 // New auditor, with empty books.
 func New() *Auditor {
 	return &Auditor{laws: newLaws(), orders: map[string]*order{}, products: map[string]*product{}, facts: map[factKey]*trail{}, effects: map[effect]*charge{},
-		requests: map[uint64]bool{}, inbox: map[Place]*misfit{}, backlog: map[stretch][]waiting{}, names: map[string]string{}}
+		requests: map[uint64]bool{}, foreign: map[uint64]bool{}, inbox: map[Place]*misfit{}, backlog: map[stretch][]waiting{}, names: map[string]string{}}
 }
 
 func (a *Auditor) order(id string) *order {
 	o := a.orders[id]
 	if o == nil {
 		o = &order{}
-		a.orders[id] = o
+		a.orders[strings.Clone(id)] = o
 	}
 	return o
 }
 
 func hash(s string) uint64 { return xxhash.Sum64String(s) }
 
-// one answers the one copy of a text.
+// one answers the one copy of a text. What is kept of a message is copied: its texts lie in a kilobyte that others share, which would be kept with them.
 func (a *Auditor) one(s string) string {
 	if kept, ok := a.names[s]; ok {
 		return kept
 	}
+	s = strings.Clone(s)
 	a.names[s] = s
 	return s
 }
@@ -192,14 +205,18 @@ func (a *Auditor) Keys() int { return len(a.orders) + len(a.products) }
 func (a *Auditor) book(at Place, rec *kafka.Record, m schemas.Message) {
 	switch m := m.(type) {
 	case *schemas.PlaceOrder:
-		a.order(m.OrderID).ask(a, at, rec.Timestamp.UnixMilli(), m)
+		a.order(m.OrderID).ask(at, rec.Timestamp.UnixMilli(), m)
+	case *schemas.CancelOrder:
+		a.command(m.OrderID, &m.Command)
+	case *schemas.RequestStatus:
+		a.command(m.OrderID, &m.Command)
 	case *schemas.ReserveStock, *schemas.ReleaseStock:
 		a.asked++
 	case *schemas.StockReply:
 		a.answered++
 	case *schemas.OrderCreated:
 		o := a.order(m.OrderID)
-		o.created, o.deadline, o.method, o.cause = at, m.DeadlineMS, m.PaymentMethod, hash(m.Cause)
+		o.created, o.deadline, o.method, o.cause, o.owner = at, m.DeadlineMS, m.PaymentMethod, hash(m.Cause), owner(m.Tenant, m.Principal)
 		a.move(o, at, m.AtMS, schemas.OrderStatusPending)
 	case *schemas.OrderConfirmed:
 		a.confirm(a.order(m.OrderID), at, m)
@@ -208,7 +225,9 @@ func (a *Auditor) book(at Place, rec *kafka.Record, m schemas.Message) {
 	case *schemas.OrderExpired:
 		a.move(a.order(m.OrderID), at, m.AtMS, schemas.OrderStatusExpired)
 	case *schemas.OrderCancellationRequested:
-		a.move(a.order(m.OrderID), at, m.AtMS, schemas.OrderStatusCancelling)
+		o := a.order(m.OrderID)
+		o.undone = hash(m.Cause)
+		a.move(o, at, m.AtMS, schemas.OrderStatusCancelling)
 	case *schemas.OrderCancelled:
 		a.move(a.order(m.OrderID), at, m.AtMS, schemas.OrderStatusCancelled)
 	case *schemas.PaymentProcessed:

@@ -108,11 +108,11 @@ func (s *settlement) due(l *Law, sinceMS int64, at Place, format string, args ..
 
 // laws in the order of the report.
 type laws struct {
-	conservation, oversell, reservations, charges, refunds, decided, complete, legal, money, repeats, prompt Law
+	conservation, oversell, reservations, charges, refunds, decided, complete, legal, money, repeats, owners, prompt Law
 }
 
 func (l *laws) all() []*Law {
-	return []*Law{&l.conservation, &l.oversell, &l.reservations, &l.charges, &l.refunds, &l.decided, &l.complete, &l.legal, &l.money, &l.repeats, &l.prompt}
+	return []*Law{&l.conservation, &l.oversell, &l.reservations, &l.charges, &l.refunds, &l.decided, &l.complete, &l.legal, &l.money, &l.repeats, &l.owners, &l.prompt}
 }
 
 func newLaws() laws {
@@ -127,6 +127,7 @@ func newLaws() laws {
 		legal:        Law{ID: "I8", Text: "orders change only as they may, their rows only forward, and prices are fixed from the confirmation on"},
 		money:        Law{ID: "I10", Text: "money adds up: lines, totals, and each order's ledger against its payment facts"},
 		repeats:      Law{ID: "I11", Text: "repetitions of one key are one order with equal answers; another body is refused", Partly: true, Why: "without a client's record only orders and commands were compared, not answers"},
+		owners:       Law{ID: "I12", Text: "nobody changes what is not theirs: an order stays with the shop and the buyer whose command made it, and only that shop's commands undo it", Partly: true, Why: "reading leaves no record, so who read what was not checked"},
 		prompt:       Law{ID: "I13", Text: "nothing is left lying: every record of an inbox is taken, and every order has its products' answers, within 60 s", Partly: true, Why: "without the groups' offsets only orders were checked"},
 	}
 }

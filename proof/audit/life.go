@@ -31,13 +31,15 @@ func (a *Auditor) fact(at Place, m schemas.Message, f *schemas.Fact) {
 	case *schemas.OrderCreated, *schemas.OrderConfirmed, *schemas.OrderRejected, *schemas.OrderExpired, *schemas.OrderCancellationRequested, *schemas.OrderCancelled:
 		o := a.order(key)
 		o.events.next(&a.complete, at, key, f)
+		a.own(o, at, key, f.Tenant)
 		a.stamp(o, at, key, f)
 	case *schemas.PaymentProcessed:
 		o := a.order(key)
 		o.payments.next(&a.complete, at, key, f)
+		a.own(o, at, key, f.Tenant)
 		a.stamp(o, at, key, f)
 	default:
-		k := factKey{at.topic, key}
+		k := factKey{at.topic, a.one(key)}
 		t := a.facts[k]
 		if t == nil {
 			t = &trail{}
@@ -54,10 +56,24 @@ func (a *Auditor) stamp(o *order, at Place, key string, f *schemas.Fact) {
 	o.stamps = append(o.stamps, s)
 }
 
-func (o *order) ask(a *Auditor, at Place, ms int64, m *schemas.PlaceOrder) {
-	if o.commands = append(o.commands, hash(m.CommandID)); len(o.commands) == 1 {
-		o.placed, o.placedMS = at, ms
+func (o *order) ask(at Place, ms int64, m *schemas.PlaceOrder) {
+	if o.commands = append(o.commands, command{hash(m.CommandID), owner(m.Tenant, m.Principal)}); len(o.commands) == 1 {
+		o.placed, o.placedMS, o.placer = at, ms, hash(m.Tenant)
 	}
+}
+
+// command books a client's command to an order that is there.
+func (a *Auditor) command(orderID string, m *schemas.Command) {
+	if o := a.orders[orderID]; o != nil && o.placer != 0 && o.placer != hash(m.Tenant) {
+		a.foreign[hash(m.CommandID)] = true
+	}
+}
+
+// own demands that an order stays its shop's (I12).
+func (a *Auditor) own(o *order, at Place, key, tenant string) {
+	shop := hash(tenant)
+	a.owners.Demand(o.shop == 0 || o.shop == shop, at, "%q became one of shop %q", key, tenant)
+	o.shop = shop
 }
 
 // ways are the moves that an order may make (I8).
@@ -138,6 +154,7 @@ type row struct {
 // orderRow books a row of the orders' table. Of several steps in one transaction the table has the last; a row written again is the same.
 func (a *Auditor) orderRow(at Place, raw []byte, m *schemas.OrderRow) {
 	o, sum := a.order(m.OrderID), xxhash.Sum64(raw)
+	a.own(o, at, m.OrderID, m.Tenant)
 	a.forward(at, m.OrderID, o.row.version, o.row.sum, m.Version, sum)
 	o.row = row{at: at, version: m.Version, sum: sum, status: m.Order.Status, events: m.Sequences.Order, payments: m.Sequences.Payment, awaiting: m.Order.Awaiting, nowMS: m.NowMS, ledger: m.Ledger, fixed: o.row.fixed}
 	now := pricesOf(m.Order.TotalMinor)

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"math/bits"
+	"strings"
 
 	"oms/schemas"
 )
@@ -43,6 +44,7 @@ func (a *Auditor) effect(request string, what schemas.PaymentOutcome) *charge {
 	c := a.effects[e]
 	if c == nil {
 		c = &charge{}
+		e.request = strings.Clone(request)
 		a.effects[e] = c
 	}
 	return c

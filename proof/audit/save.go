@@ -25,7 +25,9 @@ func (a *Auditor) Fields(c *checkpoint.Codec) {
 		k.amount(&(*e).done)
 		checkpoint.Number(c, &(*e).doneMS)
 	})
-	checkpoint.Map(c, a.requests, func(h *uint64) { checkpoint.Number(c, h) }, func(b *bool) { checkpoint.Bool(c, b) })
+	for _, set := range []map[uint64]bool{a.requests, a.foreign} {
+		checkpoint.Map(c, set, func(h *uint64) { checkpoint.Number(c, h) }, func(b *bool) { checkpoint.Bool(c, b) })
+	}
 	checkpoint.Map(c, a.inbox, k.place, func(m **misfit) {
 		checkpoint.Number(c, &made(m).ms)
 		checkpoint.Number(c, &(*m).letters)
@@ -125,8 +127,8 @@ func (k keeper) order(o *order) {
 		k.place(p)
 	}
 	k.numbers(&o.placedMS, &o.deadline, &o.statusMS, &o.total)
-	k.hashes(&o.cause, &o.prices)
-	checkpoint.List(k.c, &o.commands, func(h *uint64) { checkpoint.Number(k.c, h) })
+	k.hashes(&o.cause, &o.prices, &o.owner, &o.placer, &o.shop, &o.undone)
+	checkpoint.List(k.c, &o.commands, func(m *command) { k.hashes(&m.id, &m.owner) })
 	checkpoint.Text(k.c, &o.method)
 	checkpoint.Text(k.c, &o.status)
 	k.trail(&o.events)

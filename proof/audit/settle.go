@@ -118,7 +118,12 @@ func (s *settlement) settleLife() {
 			s.due(&s.decided, o.deadline, o.created, "%q was to be decided by %d and is not", id, o.deadline)
 		}
 		if !o.created.none() && !o.placed.none() {
-			s.repeats.Demand(slices.Contains(o.commands, o.cause), o.created, "%q was created by a command that is not among its own", id)
+			by := slices.IndexFunc(o.commands, func(c command) bool { return c.id == o.cause })
+			s.repeats.Demand(by >= 0, o.created, "%q was created by a command that is not among its own", id)
+			s.owners.Demand(by < 0 || o.commands[by].owner == o.owner, o.created, "%q belongs to another shop or buyer than the command that created it", id)
+		}
+		if o.undone != 0 {
+			s.owners.Demand(!s.foreign[o.undone], o.created, "%q was cancelled by a command of another shop", id)
 		}
 		if o.row.fixed != 0 && !o.confirmed.none() {
 			s.legal.Demand(o.row.fixed == o.prices, o.row.at, "lines or total of %q are others than were confirmed at %s", id, o.confirmed)

@@ -116,7 +116,9 @@ func (a *Auditor) productRow(at Place, raw []byte, m *schemas.ProductRow) {
 	p, sum := a.product(a.one(m.Key())), xxhash.Sum64(raw)
 	a.forward(at, m.Key(), p.version, p.sum, m.Version, sum)
 	p.version, p.sum, p.row, p.rowAt, p.rowSeq = m.Version, sum, m.Levels, at, m.Sequences.Inventory
-	for _, l := range m.Levels {
+	for i := range m.Levels {
+		l := &m.Levels[i]
+		l.LocationID = a.one(l.LocationID)
 		a.oversell.Demand(l.Reserved >= 0 && l.Reserved <= l.OnHand, at, "%q at %q: %d reserved of %d", m.Key(), l.LocationID, l.Reserved, l.OnHand)
 	}
 }

@@ -195,7 +195,7 @@ func TestAShopAtWorkBreaksNoLaw(t *testing.T) {
 	for _, l := range r.Laws {
 		ids = append(ids, l.ID)
 	}
-	if got := strings.Join(ids, " "); got != "I1 I2 I3 I4 I5 I6 I7 I8 I9 I10 I11 I13" {
+	if got := strings.Join(ids, " "); got != "I1 I2 I3 I4 I5 I6 I7 I8 I9 I10 I11 I12 I13" {
 		t.Errorf("laws in the order %s", got)
 	}
 }
