@@ -22,6 +22,8 @@ import (
 	"oms/internal/stream"
 	"oms/processors"
 	"oms/proof/audit"
+	"oms/proof/audit/checkpoint"
+	"oms/proof/audit/fold"
 	"oms/schemas"
 	"oms/topics"
 )
@@ -328,7 +330,7 @@ func interruptedAfter(t *testing.T, c Config, n int64) (audit.Report, error) {
 
 func TestACheckpointOfAnotherIsRefused(t *testing.T) {
 	s := openShop(t)
-	s.open(1)
+	s.open(5)
 	s.stop()
 	c := s.config()
 	c.Checkpoint = filepath.Join(t.TempDir(), "checkpoint")
@@ -349,6 +351,77 @@ func TestACheckpointOfAnotherIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused(c, "no checkpoint of an audit")
+}
+
+func TestACheckpointThatTheLogDoesNotFollowIsRefused(t *testing.T) {
+	s := openShop(t)
+	s.open(5)
+	s.sell(0, 10)
+	s.stop()
+	c := s.config()
+	c.Checkpoint = filepath.Join(t.TempDir(), "checkpoint")
+	s.audit(c)
+	// The inbox of the products loses its beginning: what was read of it is no loss.
+	inbox := topics.ProductCommands.Name
+	let := func(before int64) {
+		t.Helper()
+		var offsets kadm.Offsets
+		for p := range int32(2) {
+			offsets.AddOffset(inbox, p, before, -1)
+		}
+		deleted, err := kadm.NewClient(s.out).DeleteRecords(t.Context(), offsets)
+		if err == nil {
+			err = deleted.Error()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	let(1)
+	if l := lawOf(s.audit(c), "I9"); l.Partly || l.Violations != 0 || l.Checked != 15 {
+		t.Errorf("with a checkpoint: %+v", l)
+	}
+	if l := lawOf(s.audit(s.config()), "I9"); !l.Partly || l.Violations != 0 || l.Checked != 10 || !strings.Contains(l.Why, inbox+"/0 starts at offset 1, "+inbox+"/1 starts at offset 1") {
+		t.Errorf("without: %+v", l)
+	}
+	// It loses what was not read.
+	for n := range 4 {
+		for p := range int32(2) {
+			s.writeTo(p, inbox, fmt.Sprint("garbage ", n))
+		}
+	}
+	let(-1)
+	if _, err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "can no longer be audited") {
+		t.Errorf("%v", err)
+	}
+	// The log ends before the checkpoint.
+	x, err := open(t.Context(), s.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.close()
+	x.Checkpoint = c.Checkpoint
+	next := x.reader.Next()
+	next[topics.OrderEvents.Name][0] += 100
+	if err := x.fold.with(func(f *fold.Fold) error { return checkpoint.Save(c.Checkpoint, x.fields(f, next)) }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "has lost its end") {
+		t.Errorf("%v", err)
+	}
+}
+
+// writeTo writes garbage into a partition.
+func (s *shop) writeTo(partition int32, topic, value string) {
+	s.t.Helper()
+	cl, err := s.s.NewProducer(kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer cl.Close()
+	if err := cl.ProduceSync(s.t.Context(), &kgo.Record{Topic: topic, Partition: partition, Value: []byte(value)}).FirstErr(); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func TestAFollowerTellsOfAViolationAndRemembersIt(t *testing.T) {
