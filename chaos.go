@@ -16,7 +16,8 @@ type ChaosCmd struct {
 	Rate     int    `help:"Orders per second." default:"400"`
 	Every    int    `help:"Orders from one fault to the next." default:"1000"`
 	Faults   string `help:"all, or kinds parted by commas: ${faults}." default:"all" placeholder:"LIST"`
-	Topology string `help:"embedded: broker and roles in one process." enum:"embedded" default:"embedded"`
+	Topology string `help:"embedded: broker and roles in one process; kafka: a real Kafka and three processes of each role." enum:"embedded,kafka" default:"embedded"`
+	Jars     string `help:"Folder with the jars of a real Kafka (default where make setup puts them)." placeholder:"DIR"`
 	Data     string `help:"Directory of everything kept on disk, empty or missing; it stays (default: a temporary one, which stays after a violation)." placeholder:"DIR"`
 	Record   string `help:"File that gets what the shop said, for oms audit --client." placeholder:"FILE"`
 	DryRun   bool   `help:"Only print the plan."`
@@ -56,7 +57,7 @@ func (c ChaosCmd) Run(r *run) error {
 		return err
 	}
 	defer log.Close()
-	report, err := chaos.Run(r.ctx, chaos.Config{Binary: binary, Topology: c.Topology, Seed: c.Seed, Orders: c.Orders, Rate: c.Rate, Every: c.Every, Faults: kinds, Dir: dir, Record: c.Record,
+	report, err := chaos.Run(r.ctx, chaos.Config{Binary: binary, Topology: c.Topology, Seed: c.Seed, Orders: c.Orders, Rate: c.Rate, Every: c.Every, Faults: kinds, Jars: c.Jars, Dir: dir, Record: c.Record,
 		Commit: version(), Progress: os.Stderr, Log: log})
 	bad := err != nil || len(report.Violations) > 0
 	if bad {

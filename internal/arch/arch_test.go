@@ -147,6 +147,7 @@ var doors = []struct{ library, places string }{
 	{"github.com/ClickHouse/clickhouse-go", "internal/clickhouse views/clickhouse proof/bench"},
 	{"github.com/ClickHouse/ch-go", "internal/clickhouse"},
 	{"github.com/jackc/pgx", "proof/bench/peers"},
+	{"github.com/Shopify/toxiproxy", "proof/chaos"},
 }
 
 func TestEachLibraryHasOneDoor(t *testing.T) {

@@ -27,6 +27,7 @@ type Config struct {
 	Rate     int    // orders per second, while they are taken
 	Every    int    // orders from one step of the plan to the next
 	Faults   []Kind // to do; none: only the load
+	Jars     string // folder of a real Kafka's jars; empty: where make setup puts them
 	Dir      string // of everything that the run keeps
 	Record   string // file that gets what the shop said
 	Commit   string
@@ -201,11 +202,7 @@ func (r *run) breakAll(ctx context.Context) {
 			}
 		}
 		r.doing(fmt.Sprintf("fault %d of %d: %s", i+1, len(r.plan), step))
-		var all sync.WaitGroup
-		for _, f := range step.Faults {
-			all.Go(func() { r.one(ctx, f) })
-		}
-		all.Wait()
+		r.together(ctx, step)
 		r.mu.Lock()
 		r.step = i + 1
 		r.mu.Unlock()
@@ -213,37 +210,51 @@ func (r *run) breakAll(ctx context.Context) {
 	}
 }
 
-// one does a fault and demands that the shop recovers.
-func (r *run) one(ctx context.Context, f Fault) {
+// together does the faults of a step, at once, and demands that the shop recovers from the moment at which the last of them is over.
+func (r *run) together(ctx context.Context, step Step) {
 	var after *wait
-	err := r.shop.do(f, func() {
-		if after == nil {
+	var lasting sync.WaitGroup
+	last, over := sync.Mutex{}, 0
+	ended := func() {
+		last.Lock()
+		defer last.Unlock()
+		if over++; over == len(step.Faults) {
 			after = r.watch.since()
 		}
-	})
-	var why skip
-	switch {
-	case errors.As(err, &why):
-		r.report.skipped(&r.mu, f, string(why))
-		return
-	case err != nil:
-		r.violated("%s: %v", f, err)
 	}
-	r.report.done(&r.mu, f)
-	if after == nil {
-		return
+	for _, f := range step.Faults {
+		lasting.Go(func() {
+			once := sync.OnceFunc(ended)
+			defer once()
+			err := r.shop.do(f, once)
+			var why skip
+			switch {
+			case errors.As(err, &why):
+				r.report.skipped(&r.mu, f, string(why))
+				return
+			case err != nil:
+				r.violated("%s: %v", f, err)
+			}
+			r.report.done(&r.mu, f)
+		})
 	}
-	began, ready := time.Now(), time.NewTicker(time.Second)
-	defer ready.Stop()
+	lasting.Wait()
+	r.recovery(ctx, step, after)
+}
+
+// recovery waits until the orders flow again. What says that it is ready and decides nothing, breaks the law; what says why it is not, may take longer.
+func (r *run) recovery(ctx context.Context, step Step, after *wait) {
+	began, look := time.Now(), time.NewTicker(time.Second)
+	defer look.Stop()
 	for {
 		select {
 		case <-after.over:
 			took, _, _ := r.watch.state(after)
-			r.report.recovered(&r.mu, f, took, time.Since(after.since))
+			r.report.recovered(&r.mu, step, took, time.Since(after.since))
 			return
 		case <-ctx.Done(): // the load has ended: no order is open, and none comes any more
 			return
-		case <-ready.C: // nobody tells that a process has come to rest in silence
+		case <-look.C: // nobody tells that a process has come to rest in silence
 		}
 		waited := time.Since(began)
 		if waited < patient {
@@ -258,7 +269,7 @@ func (r *run) one(ctx context.Context, f Fault) {
 		if len(unready) > 0 {
 			says = strings.Join(unready, "; ")
 		}
-		r.violated("%s: %s later %d orders of before are not decided, one of after: %v; %s", f, waited.Round(time.Second), before, decided, says)
+		r.violated("%s: %s later %d orders of before are not decided, one of after: %v; %s", step, waited.Round(time.Second), before, decided, says)
 		return
 	}
 }

@@ -18,11 +18,26 @@ func (s *shop) do(f Fault, over func()) error {
 	case f.Kind == KillAll:
 		defer over()
 		return s.each(func(m *member) error { return s.killed(m, nothing) })
+	case f.Kind == KillBroker:
+		defer over()
+		err := s.network.kafka.Kill()
+		<-time.After(f.For)
+		return errors.Join(err, s.network.kafka.Again(context.Background()))
 	}
 	m := s.named(f.Target)
 	switch f.Kind {
 	case Kill:
 		return s.killed(m, func() error { over(); return nil })
+	case KillTwice:
+		return s.killed(m, func() error {
+			defer over()
+			short, cancel := context.WithTimeout(context.Background(), time.Duration(f.Dice%600)*time.Millisecond)
+			defer cancel()
+			if p, err := Start(short, m.binary, m.log, m.args...); err == nil {
+				p.Kill()
+			}
+			return nil // it is gone, ready or not
+		})
 	case Restart:
 		return s.again(m, func() error { over(); return nil })
 	case Pause:
@@ -31,6 +46,12 @@ func (s *shop) do(f Fault, over func()) error {
 		return s.killed(m, func() error { defer over(); return s.spoil(m, f) })
 	case StateOld, BitFlip:
 		return s.again(m, func() error { defer over(); return s.spoil(m, f) })
+	case Cut, Delay, HalfOpen:
+		defer over()
+		return s.network.suffers(m.name, f.Kind, f.For, nothing)
+	case SlowClose: // a life that has ended is still there for the broker when the next one comes
+		defer over()
+		return s.network.suffers(m.name, f.Kind, f.For, func() error { return s.killed(m, nothing) })
 	case DiskFull:
 		defer over()
 		if m.disk == nil {

@@ -17,8 +17,9 @@ type Kind string
 // Kinds of faults. What a network does needs roles in processes of their own, so it is broken on a real Kafka only.
 const (
 	Kill       Kind = "kill"        // signal 9 for one process
+	KillTwice  Kind = "kill-twice"  // signal 9, and again while it starts
 	KillAll    Kind = "kill-all"    // signal 9 for all of them at once
-	KillBroker Kind = "kill-broker" // signal 9 for the real Kafka
+	KillBroker Kind = "kill-broker" // signal 9 for the real Kafka, which is away for a while
 	Restart    Kind = "restart"     // SIGTERM, and started again
 	Pause      Kind = "pause"       // SIGSTOP beyond the session time-out, and woken up in the middle of its work
 	Cut        Kind = "cut"         // connections of a process to Kafka are closed, new ones refused
@@ -50,7 +51,7 @@ var (
 	diskKinds    = []Kind{DiskFull, StateLost, StateOld, BitFlip}
 
 	// Kinds are all of them in the order of the report.
-	Kinds = slices.Concat([]Kind{Kill, KillAll, KillBroker, Restart, Pause}, networkKinds, []Kind{ProviderSlow, ProviderWrong, ProviderDead, ProviderDown, ProviderSilent, ProviderTwice}, diskKinds)
+	Kinds = slices.Concat([]Kind{Kill, KillTwice, KillAll, KillBroker, Restart, Pause}, networkKinds, []Kind{ProviderSlow, ProviderWrong, ProviderDead, ProviderDown, ProviderSilent, ProviderTwice}, diskKinds)
 )
 
 func (k Kind) provider() bool { return strings.HasPrefix(string(k), "provider-") }
@@ -188,7 +189,7 @@ func draw(dice *rand.Rand, k Kind, topology string) Fault {
 	case k.provider():
 		f.Target, f.For = "provider", between(2*time.Second, 6*time.Second)
 	case k == KillBroker:
-		f.Target = "broker"
+		f.Target, f.For = "broker", []time.Duration{0, between(time.Second, 3*time.Second), between(14*time.Second, 16*time.Second)}[dice.IntN(3)] // the last: longer than a transaction and a membership may last
 	case k == KillAll:
 		f.Target = "all"
 	case slices.Contains(diskKinds, k):

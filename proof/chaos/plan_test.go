@@ -81,7 +81,7 @@ func TestFaultsAreReadFromAList(t *testing.T) {
 		t.Errorf("all: %v, %v", all, err)
 	}
 	for list, want := range map[string]string{
-		"":          `--faults: "": want all, or some of kill, kill-all`,
+		"":          `--faults: "": want all, or some of kill, kill-twice, kill-all`,
 		"kill,fire": `--faults: "fire": want all, or some of`,
 		"cut":       "--faults: cut: not on topology embedded: all roles share one process",
 	} {
@@ -126,10 +126,10 @@ func TestTheReportCountsWhatWasDone(t *testing.T) {
 	r := run{report: Report{Seed: 3, Commit: "abc", Topology: Embedded}}
 	for i := range 3 {
 		r.report.done(&r.mu, Fault{Kind: Kill})
-		r.report.recovered(&r.mu, Fault{Kind: Kill}, time.Duration(i+1)*time.Second, time.Duration(2*i+2)*time.Second)
+		r.report.recovered(&r.mu, Step{Faults: []Fault{{Kind: Kill}}}, time.Duration(i+1)*time.Second, time.Duration(2*i+2)*time.Second)
 	}
 	r.report.done(&r.mu, Fault{Kind: Pause})
-	r.report.recovered(&r.mu, Fault{Kind: Pause}, 9*time.Second, 9*time.Second)
+	r.report.recovered(&r.mu, Step{Faults: []Fault{{Kind: Pause}}}, 9*time.Second, 9*time.Second)
 	r.report.skipped(&r.mu, Fault{Kind: DiskFull}, "no root")
 	r.report.Violations = []string{"I4 is broken"}
 	if got, want := r.report.Recovery[Kill], (Recovery{Faults: 3, FirstP50: 2000, FirstMax: 3000, WholeP50: 4000, WholeMax: 6000}); got != want {

@@ -25,7 +25,7 @@ type Report struct {
 	Load        load.Summary      `json:"load"`
 	Faults      map[Kind]int      `json:"faults"`            // done, by kind
 	Skipped     map[string]int    `json:"skipped,omitempty"` // not done, by kind and why
-	Recovery    map[Kind]Recovery `json:"recovery_ms"`
+	Recovery    map[Kind]Recovery `json:"recovery_ms"`       // by kind, and two at once
 	All         Recovery          `json:"recovery_ms_all"`
 	Ends        []string          `json:"ended_by_themselves,omitempty"` // what processes said that gave up and were started again
 	Memory      struct {
@@ -37,6 +37,9 @@ type Report struct {
 
 	took map[Kind][]recovery
 }
+
+// twoAtOnce stands in the place of the kind where a step had two faults.
+const twoAtOnce Kind = "two at once"
 
 // Recovery in milliseconds: First until an order was confirmed that was placed after the fault was over, Whole until each that was placed before was decided too.
 type Recovery struct {
@@ -67,14 +70,18 @@ func (r *Report) skipped(mu *sync.Mutex, f Fault, why string) {
 	r.Skipped[string(f.Kind)+": "+why]++
 }
 
-func (r *Report) recovered(mu *sync.Mutex, f Fault, first, whole time.Duration) {
+func (r *Report) recovered(mu *sync.Mutex, step Step, first, whole time.Duration) {
 	mu.Lock()
 	defer mu.Unlock()
 	if r.took == nil {
 		r.took, r.Recovery = map[Kind][]recovery{}, map[Kind]Recovery{}
 	}
-	r.took[f.Kind] = append(r.took[f.Kind], recovery{first, whole})
-	r.Recovery[f.Kind] = middle(r.took[f.Kind])
+	kind := twoAtOnce
+	if len(step.Faults) == 1 {
+		kind = step.Faults[0].Kind
+	}
+	r.took[kind] = append(r.took[kind], recovery{first, whole})
+	r.Recovery[kind] = middle(r.took[kind])
 	r.All = middle(slices.Concat(slices.Collect(maps.Values(r.took))...))
 }
 
@@ -102,17 +109,24 @@ func (r Report) Table(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "\nfault\tdone\tnext confirmed p50\tmax\tall of before p50\tmax\t\n")
 	row := func(name string, done int, x Recovery) {
+		count := fmt.Sprint(done)
+		if name == string(twoAtOnce) {
+			count = "" // counted by their kinds
+		}
 		if x.Faults == 0 {
-			fmt.Fprintf(t, "%s\t%d\t\t\t\t\t\n", name, done)
+			fmt.Fprintf(t, "%s\t%s\t\t\t\t\t\n", name, count)
 			return
 		}
-		fmt.Fprintf(t, "%s\t%d\t%d ms\t%d ms\t%d ms\t%d ms\t\n", name, done, x.FirstP50, x.FirstMax, x.WholeP50, x.WholeMax)
+		fmt.Fprintf(t, "%s\t%s\t%d ms\t%d ms\t%d ms\t%d ms\t\n", name, count, x.FirstP50, x.FirstMax, x.WholeP50, x.WholeMax)
 	}
 	total := 0
 	for _, k := range Kinds {
 		if total += r.Faults[k]; r.Faults[k] > 0 {
 			row(string(k), r.Faults[k], r.Recovery[k])
 		}
+	}
+	if two := r.Recovery[twoAtOnce]; two.Faults > 0 {
+		row(string(twoAtOnce), 0, two)
 	}
 	row("all", total, r.All)
 	if err := t.Flush(); err != nil {

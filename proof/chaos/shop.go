@@ -23,6 +23,7 @@ type shop struct {
 	config   string // file of the members' settings
 	members  []*member
 	provider *provider
+	network  *network // nil on the embedded broker
 
 	mu sync.Mutex
 	on []*member // fronts that answered last time, for who places orders
@@ -31,7 +32,7 @@ type shop struct {
 
 // roles of a real Kafka's members, in order of start.
 var roles = []struct{ name, roles string }{
-	{"orders", "orders"}, {"products", "products"}, {"customers", "customers"}, {"gateways", "gateways"}, {"front", "ingest,views"},
+	{"orders", "orders"}, {"products", "products,customers"}, {"gateways", "gateways"}, {"front", "ingest,views"},
 }
 
 // instances of each role on a real Kafka.
@@ -52,7 +53,16 @@ func names(topology, part string) (all []string) {
 	return all
 }
 
-// open starts everything.
+func rolesOf(name string) string {
+	for _, r := range roles {
+		if strings.HasPrefix(name, r.name) {
+			return r.roles
+		}
+	}
+	return ""
+}
+
+// openShop starts everything.
 func openShop(ctx context.Context, c Config) (*shop, error) {
 	s := &shop{dir: c.Dir, topology: c.Topology, config: filepath.Join(c.Dir, "oms.yaml")}
 	if err := s.start(ctx, c); err != nil {
@@ -71,6 +81,11 @@ func (s *shop) start(ctx context.Context, c Config) (err error) {
 	settings := fmt.Sprintf("log: info\npayments:\n  timeout: 3s\n  sandbox:\n    url: %s\n", s.provider.url)
 	if err := os.WriteFile(s.config, []byte(settings), 0o640); err != nil {
 		return err
+	}
+	if s.topology == Cluster {
+		if s.network, err = openNetwork(ctx, s.dir, c.Jars, names(s.topology, "")); err != nil {
+			return err
+		}
 	}
 	for _, name := range names(s.topology, "") {
 		m, err := s.member(name, c)
@@ -94,6 +109,9 @@ func (s *shop) member(name string, c Config) (*member, error) {
 	}
 	m := &member{name: name, binary: c.Binary, address: address, data: filepath.Join(s.dir, name), log: &words{to: c.Log}}
 	m.args = []string{"--config", s.config, "up", "--no-analytics", "--data", m.data, "--http", address}
+	if s.topology == Cluster {
+		m.args = []string{"--config", s.config, "run", "--roles", rolesOf(name), "--instance", name, "--kafka", s.network.proxies[name].Listen, "--data", m.data, "--http", address, "--keys", filepath.Join(s.dir, "keys")}
+	}
 	if slices.Contains(c.Faults, DiskFull) && os.Getuid() == 0 {
 		if m.disk, err = mountDisk(m.data); err != nil {
 			return nil, err
@@ -124,6 +142,9 @@ func (s *shop) close() (err error) {
 	if s.provider != nil {
 		err = errors.Join(err, s.provider.close())
 	}
+	if s.network != nil {
+		err = errors.Join(err, s.network.close())
+	}
 	return err
 }
 
@@ -134,6 +155,9 @@ func (s *shop) named(name string) *member {
 
 // kafka is where the log can be read from outside.
 func (s *shop) kafka() (kafka.Settings, error) {
+	if s.network != nil {
+		return s.network.kafka.Settings, nil
+	}
 	p := s.members[0].current()
 	if p == nil {
 		return kafka.Settings{}, fmt.Errorf("%s is down", s.members[0].name)

@@ -34,6 +34,13 @@ type Config struct {
 	Jars       string // folder with the jars; empty: Jars()
 	Dir        string // its data, settings and log; it goes on with what is there
 	Properties string // further lines of server.properties
+	Doors      []Door // further listeners
+}
+
+// Door is a listener whose clients are told another address than its own, such as that of a proxy before it.
+type Door struct {
+	Port       int    // on loopback
+	Advertised string // host:port
 }
 
 // properties of one broker and controller in one process. The last line matters most: with its default of 20 each transaction that follows another at once waits that many
@@ -41,10 +48,11 @@ type Config struct {
 const properties = `process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:%[2]d
-listeners=PLAINTEXT://127.0.0.1:%[1]d,CONTROLLER://127.0.0.1:%[2]d
-advertised.listeners=PLAINTEXT://127.0.0.1:%[1]d
+listeners=PLAINTEXT://127.0.0.1:%[1]d,CONTROLLER://127.0.0.1:%[2]d%[4]s
+advertised.listeners=PLAINTEXT://127.0.0.1:%[1]d%[5]s
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT%[6]s
 log.dirs=%[3]s
 auto.create.topics.enable=false
 offsets.topic.replication.factor=1
@@ -63,6 +71,8 @@ type Broker struct {
 	Settings kafka.Settings
 
 	process *exec.Cmd
+	command []string
+	dir     string
 }
 
 // Start a broker and wait until it answers. ErrMissing when there is none to start.
@@ -77,17 +87,17 @@ func Start(ctx context.Context, c Config) (*Broker, error) {
 	if found, _ := filepath.Glob(filepath.Join(c.Jars, "kafka_*.jar")); len(found) == 0 {
 		return nil, fmt.Errorf("%w: no kafka_*.jar in %s", ErrMissing, c.Jars)
 	}
-	b, err := start(java, filepath.Join(c.Jars, "*"), c)
+	b, err := prepare(java, filepath.Join(c.Jars, "*"), c)
+	if err == nil {
+		err = b.Again(ctx)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("starting a real Kafka: %w", err)
-	}
-	if err := b.answers(ctx, filepath.Join(c.Dir, "out.log")); err != nil {
-		return nil, fmt.Errorf("starting a real Kafka: %w", errors.Join(err, b.Kill()))
 	}
 	return b, nil
 }
 
-func start(java, classes string, c Config) (*Broker, error) {
+func prepare(java, classes string, c Config) (*Broker, error) {
 	var ports [2]int
 	for i := range ports {
 		var err error
@@ -96,7 +106,13 @@ func start(java, classes string, c Config) (*Broker, error) {
 		}
 	}
 	file, logs := filepath.Join(c.Dir, "server.properties"), filepath.Join(c.Dir, "log")
-	if err := os.WriteFile(file, append(fmt.Appendf(nil, properties, ports[0], ports[1], logs), c.Properties...), 0o600); err != nil {
+	var listeners, advertised, protocols string
+	for i, d := range c.Doors {
+		listeners += fmt.Sprintf(",DOOR%d://127.0.0.1:%d", i, d.Port)
+		advertised += fmt.Sprintf(",DOOR%d://%s", i, d.Advertised)
+		protocols += fmt.Sprintf(",DOOR%d:PLAINTEXT", i)
+	}
+	if err := os.WriteFile(file, append(fmt.Appendf(nil, properties, ports[0], ports[1], logs, listeners, advertised, protocols), c.Properties...), 0o600); err != nil {
 		return nil, err
 	}
 	if _, err := os.Stat(filepath.Join(logs, "meta.properties")); err != nil {
@@ -109,18 +125,28 @@ func start(java, classes string, c Config) (*Broker, error) {
 			return nil, fmt.Errorf("formatting its directory: %w: %s", err, out)
 		}
 	}
-	out, err := os.Create(filepath.Join(c.Dir, "out.log"))
+	return &Broker{Settings: kafka.Settings{Brokers: []string{fmt.Sprintf("127.0.0.1:%d", ports[0])}}, dir: c.Dir,
+		command: []string{java, "-Xms256m", "-Xmx768m", "-cp", classes, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "kafka.Kafka", file}}, nil
+}
+
+// Again starts a broker that was killed, on its data and under its addresses, and waits until it answers.
+func (b *Broker) Again(ctx context.Context) error {
+	log := filepath.Join(b.dir, "out.log")
+	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer out.Close()
-	p := exec.Command(java, "-Xms256m", "-Xmx768m", "-cp", classes, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "kafka.Kafka", file)
-	p.Stdout, p.Stderr = out, out
-	p.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := p.Start(); err != nil {
-		return nil, err
+	b.process = exec.Command(b.command[0], b.command[1:]...)
+	b.process.Stdout, b.process.Stderr = out, out
+	b.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := b.process.Start(); err != nil {
+		return err
 	}
-	return &Broker{kafka.Settings{Brokers: []string{fmt.Sprintf("127.0.0.1:%d", ports[0])}}, p}, nil
+	if err := b.answers(ctx, log); err != nil {
+		return errors.Join(err, b.Kill())
+	}
+	return nil
 }
 
 func freePort() (int, error) {
