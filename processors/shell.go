@@ -61,8 +61,13 @@ func (rawBytes) Decode(b []byte) (any, error) { return b, nil }
 // take is one step.
 func (s *Shell) take(ctx goka.Context, value any) {
 	raw, _ := value.([]byte)
-	t := s.group.Take(ctx.Key(), raw, ctx.Timestamp().UnixMilli(), func() []byte {
-		row, _ := ctx.Value().([]byte)
+	var row *State
+	t := s.group.TakeOn(ctx.Key(), raw, ctx.Timestamp().UnixMilli(), func() *State {
+		var kept bool
+		if row, kept = s.engine.Kept(ctx.Partition(), ctx.Key()).(*State); !kept {
+			before, _ := ctx.Value().([]byte)
+			row = s.group.State(before)
+		}
 		return row
 	})
 	switch {
@@ -74,9 +79,8 @@ func (s *Shell) take(ctx goka.Context, value any) {
 	default:
 		s.bury(ctx, raw, t.Dead)
 	}
-	if t.Row != nil {
-		// The engine makes this the record's timestamp, which goka has no place for.
-		ctx.SetValue(t.Row, goka.WithCtxEmitHeaders(goka.Headers{stream.HeaderTimestamp: strconv.AppendInt(nil, t.NowMS, 10)}))
+	if t.Changed {
+		s.engine.Keep(ctx.Partition(), ctx.Key(), row)
 	}
 	parent := topics.Headers(ctx.Headers())
 	for _, o := range t.Said {

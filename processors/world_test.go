@@ -13,6 +13,7 @@ import (
 type world struct {
 	now      int64
 	rows     map[string]Row
+	kept     map[string]*State            // the same rows, never encoded in between
 	inboxes  map[string][]schemas.Message // by group and key: said inside, not yet delivered
 	requests map[string][]schemas.Message // by order: asked of the payment provider, not yet answered
 	ids      map[string]bool
@@ -20,7 +21,7 @@ type world struct {
 }
 
 func newWorld(fail func(string)) *world {
-	return &world{rows: map[string]Row{}, inboxes: map[string][]schemas.Message{}, requests: map[string][]schemas.Message{}, ids: map[string]bool{}, fail: fail}
+	return &world{rows: map[string]Row{}, kept: map[string]*State{}, inboxes: map[string][]schemas.Message{}, requests: map[string][]schemas.Message{}, ids: map[string]bool{}, fail: fail}
 }
 
 func groupOf(m schemas.Message) *Group {
@@ -52,6 +53,13 @@ func (w *world) take(m schemas.Message) (out outcome) {
 	before := encoded(row)
 	out.key = key
 	defer func() {
+		now := before
+		if out.changed {
+			now = encoded(row)
+		}
+		w.keep(g, at, m, now)
+	}()
+	defer func() {
 		if r := recover(); r != nil {
 			impossible, ok := r.(schemas.Impossible)
 			if !ok {
@@ -81,6 +89,17 @@ func (w *world) take(m schemas.Message) (out outcome) {
 		}
 	}
 	return out
+}
+
+// keep takes the message on the row in memory too, and demands that its bytes are those of the row that is decoded and encoded at every step.
+func (w *world) keep(g *Group, at string, m schemas.Message, want []byte) {
+	if w.kept[at] == nil {
+		w.kept[at] = g.State(nil)
+	}
+	g.TakeOn(m.Key(), encoded(m), w.now, func() *State { return w.kept[at] })
+	if got, _, err := w.kept[at].Encode(); err != nil || !bytes.Equal(got, want) {
+		w.fail(fmt.Sprintf("after %T of %s a row in memory is %x, not %x: %v", m, m.Key(), got, want, err))
+	}
 }
 
 // deliver hands the next message to the row of an inbox; false: there is none.

@@ -161,7 +161,15 @@ func (s *session) withoutOffsets() (bool, error) {
 func (s *session) commit(end func() (bool, error)) error {
 	e, cl := s.e, s.c.Client()
 	began := time.Now()
-	e.out.sendRows()
+	err := e.out.sendRows(func(p int32, key string, value []byte) error {
+		if c := s.parts[p]; c != nil {
+			return c.table.Set(key, value)
+		}
+		return errCancelled // the partition was taken away
+	})
+	if err != nil {
+		return err
+	}
 	if err := e.fault(FaultFlush); err != nil {
 		return err
 	}

@@ -36,9 +36,9 @@ func TestABatchThatIsTooSlowForItsTransactionIsHalved(t *testing.T) {
 	r, dir := newRig(t, embedded(t)), stateDir(t)
 	r.send(300, 1)
 	do := count(r)
-	i := r.start(dir, func(ctx goka.Context, value []byte) {
+	i := r.start(dir, func(e *stream.Engine, ctx goka.Context, value []byte) {
 		time.Sleep(45 * time.Millisecond) // 13.5 s for all
-		do(ctx, value)
+		do(e, ctx, value)
 	}, func(c *stream.Config) { c.MaxBatch = 300 })
 	r.awaitPassed(i)
 	i.halt()

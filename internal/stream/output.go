@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"maps"
 	"strconv"
@@ -36,6 +37,7 @@ type output struct {
 type shard struct {
 	mu   sync.Mutex
 	rows map[string]row
+	kept map[string]Row
 }
 
 type row struct {
@@ -43,8 +45,8 @@ type row struct {
 	headers goka.Headers
 }
 
-// kept is a promise that is kept already.
-func kept() *goka.Promise {
+// promised is a promise that is kept already.
+func promised() *goka.Promise {
 	_, finish := goka.NewPromiseWithFinisher()
 	return finish(nil, nil)
 }
@@ -57,6 +59,7 @@ func (o *output) begin(c *kgo.Client, partitions int) {
 	}
 	for i := range o.shards {
 		clear(o.shards[i].rows)
+		clear(o.shards[i].kept)
 		o.rowsAt[i] = -1
 	}
 	o.mu.Lock()
@@ -88,7 +91,33 @@ func (o *output) EmitWithHeaders(topic, key string, value []byte, h goka.Headers
 	} else {
 		o.send(topic, key, value, h)
 	}
-	return kept()
+	return promised()
+}
+
+// Row is a row in memory while the steps of a batch are taken on it.
+type Row interface {
+	// Encode answers the row's bytes as they are now, and the time of its changelog record (UTC, ms). An error fails the batch, as a step that fails does.
+	Encode() (value []byte, atMS int64, err error)
+}
+
+// Keep has the row written under the key when the batch ends, with the bytes that it has then: however many steps one key takes in a batch, its row is encoded once. For a
+// step on the row's partition, instead of goka's SetValue.
+func (e *Engine) Keep(partition int32, key string, r Row) {
+	s := &e.out.shards[partition]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.kept == nil {
+		s.kept = map[string]Row{}
+	}
+	s.kept[key] = r
+}
+
+// Kept is what this batch keeps under the key; nil when it is for the state to answer.
+func (e *Engine) Kept(partition int32, key string) Row {
+	s := &e.out.shards[partition]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kept[key]
 }
 
 // Close implements goka.Producer.
@@ -168,14 +197,28 @@ func (o *output) forget() {
 	o.touched = kadm.TopicsSet{}
 }
 
-// sendRows sends the last value of each key that the batch has written.
-func (o *output) sendRows() {
+// sendRows sends the last value of each key that the batch has written; kept ones go into the state first, as goka has put the others there.
+func (o *output) sendRows(state func(partition int32, key string, value []byte) error) error {
 	for i := range o.shards {
 		for key, row := range o.shards[i].rows {
 			o.send(o.engine.table, key, row.value, row.headers)
 		}
+		for key, row := range o.shards[i].kept {
+			value, ms, err := row.Encode()
+			if err != nil {
+				return fmt.Errorf("%w: %q: %w", errRow, key, err)
+			}
+			if err := state(int32(i), key, value); err != nil {
+				return err
+			}
+			o.produce(o.engine.table, key, value, time.UnixMilli(ms), nothing)
+		}
 	}
+	return nil
 }
+
+// nothing is no headers.
+func nothing(func(string, []byte) bool) {}
 
 // failure is why a record of the transaction was not sent.
 func (o *output) failure() error {

@@ -62,7 +62,10 @@ func (s *suspects) blame(a *abortedError) {
 	}
 }
 
+// errRow is a row that cannot be encoded: the record that made it so is at fault.
+var errRow = errors.New("stream: a row cannot be written")
+
 // ownFault tells whether a record was refused for what it is. What else may go wrong when sending concerns all records alike.
 func ownFault(err error) bool {
-	return errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge) || errors.Is(err, kerr.InvalidRecord) || errors.Is(err, kerr.InvalidTimestamp)
+	return errors.Is(err, errRow) || errors.Is(err, kerr.MessageTooLarge) || errors.Is(err, kerr.RecordListTooLarge) || errors.Is(err, kerr.InvalidRecord) || errors.Is(err, kerr.InvalidTimestamp)
 }

@@ -26,8 +26,8 @@ func headers(r *kgo.Record) map[string]string {
 // poisonous makes a step fail below the shell, in the way that the record's value names.
 func poisonous(r *rig) step {
 	do := count(r)
-	return func(ctx goka.Context, value []byte) {
-		do(ctx, value) // what a failing step has said and written must not show
+	return func(e *stream.Engine, ctx goka.Context, value []byte) {
+		do(e, ctx, value) // what a failing step has said and written must not show
 		switch {
 		case bytes.HasPrefix(value, []byte("panic")):
 			panic("the step does not bear " + string(value))
@@ -43,7 +43,7 @@ func TestAPoisonRecordBecomesADeadLetterAndThePartitionGoesOn(t *testing.T) {
 	kafkatest.Each(t, func(t *testing.T, b kafkatest.Broker) {
 		r, dir := newRig(t, b), stateDir(t)
 		r.send(120, 10)
-		poison := []string{"panic-1", "fail-1", "large-1", "panic-2"}
+		poison := []string{"panic-1", "fail-1", "large-1", "panic-2", "unwritable-1"}
 		for _, p := range poison {
 			r.produce(&kgo.Record{Topic: r.in, Key: []byte("k3"), Value: []byte(p), Headers: []kgo.RecordHeader{{Key: "trace", Value: []byte("t-" + p)}}})
 			r.send(40, 10)
@@ -61,7 +61,7 @@ func TestAPoisonRecordBecomesADeadLetterAndThePartitionGoesOn(t *testing.T) {
 		for _, rec := range r.read(r.in) {
 			inbox[string(rec.Value)] = rec
 		}
-		reasons := map[string]string{"panic-1": "does not bear", "panic-2": "does not bear", "fail-1": "refuses", "large-1": "MESSAGE_TOO_LARGE"}
+		reasons := map[string]string{"panic-1": "does not bear", "panic-2": "does not bear", "fail-1": "refuses", "large-1": "MESSAGE_TOO_LARGE", "unwritable-1": "cannot be written"}
 		for n, rec := range dead {
 			if string(rec.Value) != poison[n] || string(rec.Key) != "k3" {
 				t.Fatalf("dead letter %d is %q of %q, want %q of k3", n, rec.Value, rec.Key, poison[n])
@@ -96,7 +96,7 @@ func TestARecordWithoutKeyOrValueReachesTheStep(t *testing.T) {
 	r, dir := newRig(t, embedded(t)), stateDir(t)
 	r.produce(&kgo.Record{Topic: r.in, Value: []byte("no key")}, &kgo.Record{Topic: r.in, Key: []byte("no value")})
 	met := make(chan string, 2)
-	i := r.start(dir, func(ctx goka.Context, value []byte) {
+	i := r.start(dir, func(e *stream.Engine, ctx goka.Context, value []byte) {
 		if ctx.Key() == "" || value == nil {
 			met <- ctx.Key() + "|" + string(value)
 		}

@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -123,17 +124,39 @@ func (r *rig) produce(recs ...*kgo.Record) {
 }
 
 // step is the group's callback.
-type step func(ctx goka.Context, value []byte)
+type step func(e *stream.Engine, ctx goka.Context, value []byte)
 
 func count(r *rig) step {
-	return func(ctx goka.Context, value []byte) {
-		n := uint64(1)
-		if row, ok := ctx.Value().([]byte); ok && row != nil {
-			n += binary.BigEndian.Uint64(row)
+	return func(e *stream.Engine, ctx goka.Context, value []byte) {
+		n, kept := e.Kept(ctx.Partition(), ctx.Key()).(*counted)
+		if !kept {
+			n = &counted{}
+			if row, ok := ctx.Value().([]byte); ok && row != nil {
+				n.n = binary.BigEndian.Uint64(row)
+			}
 		}
-		ctx.SetValue(binary.BigEndian.AppendUint64(nil, n))
-		ctx.Emit(goka.Stream(r.out), ctx.Key(), []byte(fmt.Sprintf("%d|%s", n, value)))
+		n.n++
+		n.unwritable = n.unwritable || bytes.HasPrefix(value, []byte("unwritable"))
+		if last := ctx.Key()[len(ctx.Key())-1]; last%2 == 1 { // a key has its row written in one of the two ways
+			e.Keep(ctx.Partition(), ctx.Key(), n)
+		} else {
+			ctx.SetValue(binary.BigEndian.AppendUint64(nil, n.n))
+		}
+		ctx.Emit(goka.Stream(r.out), ctx.Key(), []byte(fmt.Sprintf("%d|%s", n.n, value)))
 	}
+}
+
+// counted is a row in memory.
+type counted struct {
+	n          uint64
+	unwritable bool
+}
+
+func (c *counted) Encode() ([]byte, int64, error) {
+	if c.unwritable {
+		return nil, 0, errors.New("the row cannot be written")
+	}
+	return binary.BigEndian.AppendUint64(nil, c.n), time.Now().UnixMilli(), nil
 }
 
 // instance is a running member of the group.
@@ -185,7 +208,7 @@ func (r *rig) assemble(dir string, log *slog.Logger, do step, change func(*strea
 	graph := goka.DefineGroup(goka.Group(r.group),
 		goka.Input(goka.Stream(r.in), raw{}, func(ctx goka.Context, v any) {
 			b, _ := v.([]byte)
-			do(ctx, b)
+			do(e, ctx, b)
 		}),
 		goka.Persist(raw{}), goka.Output(goka.Stream(r.out), raw{}), goka.Output(goka.Stream(r.dead), raw{}))
 	p, err := goka.NewProcessor(r.broker.Brokers, graph, e.Options()...)

@@ -52,7 +52,7 @@ func (a *alarm) config(c *stream.Config) {
 	}
 }
 
-func (a *alarm) step(ctx goka.Context, value []byte) {
+func (a *alarm) step(_ *stream.Engine, ctx goka.Context, value []byte) {
 	row := make([]byte, 8)
 	if ms, err := strconv.ParseInt(string(value), 10, 64); err == nil {
 		binary.BigEndian.PutUint64(row, uint64(ms))

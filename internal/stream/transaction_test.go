@@ -38,12 +38,12 @@ func TestAStopCommitsTheOpenBatch(t *testing.T) {
 		entered, release := make(chan struct{}), make(chan struct{})
 		var once sync.Once
 		do := count(r)
-		i := r.start(dir, func(ctx goka.Context, value []byte) {
+		i := r.start(dir, func(e *stream.Engine, ctx goka.Context, value []byte) {
 			once.Do(func() {
 				close(entered)
 				<-release
 			})
-			do(ctx, value)
+			do(e, ctx, value)
 		}, nil)
 		<-entered
 		i.stop()
@@ -102,7 +102,7 @@ func TestAnAbortedRowIsNotRecovered(t *testing.T) {
 func TestAnEmittedTimestampHeaderBecomesTheTimestamp(t *testing.T) {
 	r, dir := newRig(t, embedded(t)), stateDir(t)
 	r.send(1, 1)
-	i := r.start(dir, func(ctx goka.Context, value []byte) {
+	i := r.start(dir, func(e *stream.Engine, ctx goka.Context, value []byte) {
 		ctx.Emit(goka.Stream(r.out), ctx.Key(), value, goka.WithCtxEmitHeaders(goka.Headers{stream.HeaderTimestamp: []byte("1234567890123"), "kept": []byte("yes")}))
 	}, nil)
 	r.awaitPassed(i)
