@@ -19,7 +19,7 @@ type Auditor struct {
 	laws
 
 	orders   map[string]*order
-	products map[string]*product
+	products map[name]*product
 	facts    map[factKey]*trail // of everything that is neither order nor product
 	effects  map[effect]*charge // what payment facts, and the provider's ledger, say that the provider did
 	requests map[uint64]bool    // hashes of the requests that the provider was asked
@@ -35,7 +35,8 @@ type Auditor struct {
 	newestMS        int64   // of all records
 	letters         []named // the first of them
 
-	names map[string]string // one copy of each text that many records repeat
+	names map[string]name // the texts that many records repeat
+	texts []string        // by name
 }
 
 // misfit is a record of an inbox that its group could not take.
@@ -75,7 +76,7 @@ func (a *Auditor) Taken(before kafka.Offsets) {
 
 type factKey struct {
 	topic uint8 // of places
-	key   string
+	key   name
 }
 
 // order is what is known of one order.
@@ -90,10 +91,10 @@ type order struct {
 	created  Place     // its OrderCreated
 	cause    uint64    // hash of the command that OrderCreated names
 	deadline int64     // UTC ms, of its decision
-	method   schemas.PaymentMethod
+	invoice  bool
 	dead     Place // a dead letter of its
 
-	status    schemas.OrderStatus // by its facts
+	status    status // by its facts
 	statusAt  Place
 	statusMS  int64
 	confirmed Place
@@ -120,30 +121,35 @@ type stamp struct {
 
 // New auditor, with empty books.
 func New() *Auditor {
-	return &Auditor{laws: newLaws(), orders: map[string]*order{}, products: map[string]*product{}, facts: map[factKey]*trail{}, effects: map[effect]*charge{},
-		requests: map[uint64]bool{}, foreign: map[uint64]bool{}, inbox: map[Place]*misfit{}, backlog: map[stretch][]waiting{}, names: map[string]string{}}
+	return &Auditor{laws: newLaws(), orders: map[string]*order{}, products: map[name]*product{}, facts: map[factKey]*trail{}, effects: map[effect]*charge{},
+		requests: map[uint64]bool{}, foreign: map[uint64]bool{}, inbox: map[Place]*misfit{}, backlog: map[stretch][]waiting{}, names: map[string]name{}}
 }
 
 func (a *Auditor) order(id string) *order {
 	o := a.orders[id]
 	if o == nil {
 		o = &order{}
-		a.orders[strings.Clone(id)] = o
+		a.orders[strings.Clone(id)] = o // the texts of a message lie in a kilobyte that others share, which would be kept with it
 	}
 	return o
 }
 
 func hash(s string) uint64 { return xxhash.Sum64String(s) }
 
-// one answers the one copy of a text. What is kept of a message is copied: its texts lie in a kilobyte that others share, which would be kept with them.
-func (a *Auditor) one(s string) string {
-	if kept, ok := a.names[s]; ok {
-		return kept
+// name stands for a text that many things repeat: a million orders hold few products at few places, and what has no pointer costs the collector nothing.
+type name uint32
+
+// one answers the name of a text.
+func (a *Auditor) one(s string) name {
+	n, ok := a.names[s]
+	if !ok {
+		n, s = name(len(a.texts)), strings.Clone(s)
+		a.names[s], a.texts = n, append(a.texts, s)
 	}
-	s = strings.Clone(s)
-	a.names[s] = s
-	return s
+	return n
 }
+
+func (a *Auditor) text(n name) string { return a.texts[n] }
 
 // home finds the topic of a name.
 var home = func() map[string]topics.Topic {
@@ -216,7 +222,7 @@ func (a *Auditor) book(at Place, rec *kafka.Record, m schemas.Message) {
 		a.answered++
 	case *schemas.OrderCreated:
 		o := a.order(m.OrderID)
-		o.created, o.deadline, o.method, o.cause, o.owner = at, m.DeadlineMS, m.PaymentMethod, hash(m.Cause), owner(m.Tenant, m.Principal)
+		o.created, o.deadline, o.invoice, o.cause, o.owner = at, m.DeadlineMS, m.PaymentMethod == schemas.PaymentMethodInvoice, hash(m.Cause), owner(m.Tenant, m.Principal)
 		a.move(o, at, m.AtMS, schemas.OrderStatusPending)
 	case *schemas.OrderConfirmed:
 		a.confirm(a.order(m.OrderID), at, m)

@@ -146,7 +146,7 @@ func (o *order) was(status string) bool {
 	case schemas.OrderStatusConfirmed:
 		return !o.confirmed.none()
 	}
-	return string(o.status) == status
+	return o.status.String() == status
 }
 
 func (s *settlement) settleHearings() {

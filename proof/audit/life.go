@@ -76,6 +76,17 @@ func (a *Auditor) own(o *order, at Place, key, tenant string) {
 	o.shop = shop
 }
 
+// status of an order, in a byte.
+type status uint8
+
+var statuses = []schemas.OrderStatus{"", schemas.OrderStatusPending, schemas.OrderStatusConfirmed, schemas.OrderStatusRejected, schemas.OrderStatusExpired, schemas.OrderStatusCancelling, schemas.OrderStatusCancelled}
+
+// statusOf is "" for one that this auditor does not know, and which it therefore allows nobody.
+func statusOf(s schemas.OrderStatus) status { return status(max(0, slices.Index(statuses, s))) }
+
+func (s status) of() schemas.OrderStatus { return statuses[s] }
+func (s status) String() string          { return string(s.of()) }
+
 // ways are the moves that an order may make (I8).
 var ways = map[schemas.OrderStatus][]schemas.OrderStatus{
 	"":                            {schemas.OrderStatusPending},
@@ -85,13 +96,17 @@ var ways = map[schemas.OrderStatus][]schemas.OrderStatus{
 }
 
 func (a *Auditor) move(o *order, at Place, ms int64, to schemas.OrderStatus) {
-	a.legal.Demand(slices.Contains(ways[o.status], to), at, "an order went from %q to %q", o.status, to)
-	o.status, o.statusAt, o.statusMS = to, at, ms
+	a.legal.Demand(slices.Contains(ways[o.status.of()], to), at, "an order went from %q to %q", o.status, to)
+	o.status, o.statusAt, o.statusMS = statusOf(to), at, ms
 }
 
 // ended tells whether the order holds neither goods nor money any more, once its undoing is through.
 func (o *order) ended() bool {
-	return o.status == schemas.OrderStatusRejected || o.status == schemas.OrderStatusExpired || o.status == schemas.OrderStatusCancelled
+	switch o.status.of() {
+	case schemas.OrderStatusRejected, schemas.OrderStatusExpired, schemas.OrderStatusCancelled:
+		return true
+	}
+	return false
 }
 
 func (a *Auditor) confirm(o *order, at Place, m *schemas.OrderConfirmed) {
@@ -138,17 +153,17 @@ func (p *prices) line(line int32, product string, quantity, unitPrice int64) {
 
 // row is what is kept of an order's last row.
 type row struct {
-	at       Place
-	version  int64
-	sum      uint64 // hash of its bytes
-	status   schemas.OrderStatus
-	events   int64 // its sequences
-	payments int64
-	awaiting int32
-	nowMS    int64 // time of its last step
-	held     []hold
-	ledger   schemas.Ledger
-	fixed    uint64 // hash of lines and total in the first row that is CONFIRMED; 0: none was met
+	at                             Place
+	version                        int64
+	sum                            uint64 // hash of its bytes
+	status                         status
+	events                         int64 // its sequences
+	payments                       int64
+	awaiting                       int32
+	nowMS                          int64 // time of its last step
+	held                           []hold
+	authorized, captured, refunded int64  // its ledger
+	fixed                          uint64 // hash of lines and total in the first row that is CONFIRMED; 0: none was met
 }
 
 // orderRow books a row of the orders' table. Of several steps in one transaction the table has the last; a row written again is the same.
@@ -156,7 +171,7 @@ func (a *Auditor) orderRow(at Place, raw []byte, m *schemas.OrderRow) {
 	o, sum := a.order(m.OrderID), xxhash.Sum64(raw)
 	a.own(o, at, m.OrderID, m.Tenant)
 	a.forward(at, m.OrderID, o.row.version, o.row.sum, m.Version, sum)
-	o.row = row{at: at, version: m.Version, sum: sum, status: m.Order.Status, events: m.Sequences.Order, payments: m.Sequences.Payment, awaiting: m.Order.Awaiting, nowMS: m.NowMS, ledger: m.Ledger, fixed: o.row.fixed}
+	o.row = row{at: at, version: m.Version, sum: sum, status: statusOf(m.Order.Status), events: m.Sequences.Order, payments: m.Sequences.Payment, awaiting: m.Order.Awaiting, nowMS: m.NowMS, authorized: m.Ledger.Authorized, captured: m.Ledger.Captured, refunded: m.Ledger.Refunded, fixed: o.row.fixed}
 	now := pricesOf(m.Order.TotalMinor)
 	for i := range m.Order.Lines {
 		l := &m.Order.Lines[i]

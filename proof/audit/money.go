@@ -36,7 +36,7 @@ type charge struct {
 type amount struct {
 	at       Place
 	minor    int64
-	currency string
+	currency name
 }
 
 func (a *Auditor) effect(request string, what schemas.PaymentOutcome) *charge {
@@ -92,7 +92,7 @@ func (s *settlement) settleCharges() {
 			s.charges.Demand(c.fact.minor == 0, c.fact.at, "%s of %d under request %q is not in the provider's ledger", e.what, c.fact.minor, e.request)
 		default:
 			s.charges.Demand(c.fact.minor == c.done.minor && c.fact.currency == c.done.currency, c.fact.at, "request %q: the fact tells %d %s, the provider's ledger has %d %s",
-				e.request, c.fact.minor, c.fact.currency, c.done.minor, c.done.currency)
+				e.request, c.fact.minor, s.text(c.fact.currency), c.done.minor, s.text(c.done.currency))
 		}
 	}
 }
@@ -109,13 +109,13 @@ func (s *settlement) settleMoney() {
 		if !s.still {
 			continue
 		}
-		if o.status == schemas.OrderStatusConfirmed && o.method != schemas.PaymentMethodInvoice {
+		if o.status.of() == schemas.OrderStatusConfirmed && !o.invoice {
 			s.money.Demand(open == o.total, o.statusAt, "%q costs %d, held or taken are %d", id, o.total, open)
 		}
 		if !o.row.at.none() {
-			l := o.row.ledger
-			s.money.Demand(l.Authorized == o.money.held() && l.Captured == o.money.taken && l.Refunded == o.money.refunded, o.row.at,
-				"the ledger of %q has %d held, %d taken, %d given back; its payment facts %d, %d, %d", id, l.Authorized, l.Captured, l.Refunded, o.money.held(), o.money.taken, o.money.refunded)
+			l := &o.row
+			s.money.Demand(l.authorized == o.money.held() && l.captured == o.money.taken && l.refunded == o.money.refunded, o.row.at,
+				"the ledger of %q has %d held, %d taken, %d given back; its payment facts %d, %d, %d", id, l.authorized, l.captured, l.refunded, o.money.held(), o.money.taken, o.money.refunded)
 		}
 	}
 }

@@ -1,9 +1,6 @@
 package audit
 
-import (
-	"oms/proof/audit/checkpoint"
-	"oms/schemas"
-)
+import "oms/proof/audit/checkpoint"
 
 // Fields shows the books of the topics, to be written or to be filled in a new Auditor; those of files are none of it. Whatever is added to the books is to be added here.
 func (a *Auditor) Fields(c *checkpoint.Codec) {
@@ -15,7 +12,7 @@ func (a *Auditor) Fields(c *checkpoint.Codec) {
 	checkpoint.Map(c, a.products, k.name, func(p **product) { k.product(made(p)) })
 	checkpoint.Map(c, a.facts, func(f *factKey) {
 		checkpoint.Number(c, &f.topic)
-		k.text(&f.key)
+		k.name(&f.key)
 	}, func(t **trail) { k.trail(made(t)) })
 	checkpoint.Map(c, a.effects, func(e *effect) {
 		k.text(&e.request)
@@ -73,10 +70,14 @@ type keeper struct {
 
 func (k keeper) text(s *string) { checkpoint.Text(k.c, s) }
 
-// name is a text that many things repeat.
-func (k keeper) name(s *string) {
-	if k.text(s); k.c.Reading() {
-		*s = k.a.one(*s)
+// name is written as its text: names are given anew.
+func (k keeper) name(n *name) {
+	var s string
+	if !k.c.Reading() {
+		s = k.a.text(*n)
+	}
+	if k.text(&s); k.c.Reading() {
+		*n = k.a.one(s)
 	}
 }
 
@@ -96,6 +97,12 @@ func (k keeper) place(p *Place) {
 	checkpoint.Number(k.c, &p.topic)
 	checkpoint.Number(k.c, &p.partition)
 	checkpoint.Number(k.c, &p.offset)
+}
+
+func (k keeper) status(s *status) {
+	is := s.of()
+	checkpoint.Text(k.c, &is)
+	*s = statusOf(is)
 }
 
 func (k keeper) stamp(s *stamp) {
@@ -129,8 +136,8 @@ func (k keeper) order(o *order) {
 	k.numbers(&o.placedMS, &o.deadline, &o.statusMS, &o.total)
 	k.hashes(&o.cause, &o.prices, &o.owner, &o.placer, &o.shop, &o.undone)
 	checkpoint.List(k.c, &o.commands, func(m *command) { k.hashes(&m.id, &m.owner) })
-	checkpoint.Text(k.c, &o.method)
-	checkpoint.Text(k.c, &o.status)
+	checkpoint.Bool(k.c, &o.invoice)
+	k.status(&o.status)
 	k.trail(&o.events)
 	k.trail(&o.payments)
 	checkpoint.List(k.c, &o.stamps, k.stamp)
@@ -144,16 +151,15 @@ func (k keeper) row(r *row) {
 	k.place(&r.at)
 	k.numbers(&r.version, &r.events, &r.payments, &r.nowMS)
 	k.hashes(&r.sum, &r.fixed)
-	checkpoint.Text(k.c, &r.status)
+	k.status(&r.status)
 	checkpoint.Number(k.c, &r.awaiting)
 	checkpoint.List(k.c, &r.held, k.hold)
-	l := &r.ledger
-	k.numbers(&l.Goods, &l.Tax, &l.Shipping, &l.Discount, &l.Authorized, &l.Captured, &l.Refunded, &l.Credit)
+	k.numbers(&r.authorized, &r.captured, &r.refunded)
 }
 
 func (k keeper) product(p *product) {
 	if p.levels == nil {
-		p.levels = map[string]*level{}
+		p.levels = map[name]*level{}
 	}
 	checkpoint.Map(k.c, p.levels, k.name, func(l **level) {
 		k.numbers(&made(l).onHand, &(*l).reserved, &(*l).promised)
@@ -161,9 +167,9 @@ func (k keeper) product(p *product) {
 	})
 	k.numbers(&p.version, &p.rowSeq)
 	k.hashes(&p.sum)
-	checkpoint.List(k.c, &p.row, func(s *schemas.StockLevel) {
-		k.name(&s.LocationID)
-		k.numbers(&s.OnHand, &s.Reserved, &s.SafetyStock, &s.Incoming, &s.Damaged)
+	checkpoint.List(k.c, &p.row, func(l *rowLevel) {
+		k.name(&l.location)
+		k.numbers(&l.onHand, &l.reserved)
 	})
 	k.place(&p.rowAt)
 }

@@ -114,7 +114,7 @@ func (s *settlement) settleLife() {
 			if s.still {
 				s.decided.Violated(o.created, "%q was created, and nobody placed it", id)
 			}
-		case o.status == schemas.OrderStatusPending:
+		case o.status.of() == schemas.OrderStatusPending:
 			s.due(&s.decided, o.deadline, o.created, "%q was to be decided by %d and is not", id, o.deadline)
 		}
 		if !o.created.none() && !o.placed.none() {

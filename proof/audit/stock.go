@@ -10,18 +10,18 @@ import (
 
 // hold is units of an order's line at a location.
 type hold struct {
-	product, location string
-	line              int32
-	quantity          int64
 	at                Place // of the fact that made it; zero in rows
+	quantity          int64
+	line              int32
+	product, location name
 }
 
 // product is the stock of one product, folded from its movements.
 type product struct {
-	levels  map[string]*level
+	levels  map[name]*level
 	version int64 // of its last row
 	sum     uint64
-	row     []schemas.StockLevel
+	row     []rowLevel
 	rowAt   Place
 	rowSeq  int64 // inventory sequence of that row
 }
@@ -32,16 +32,22 @@ type level struct {
 	at               Place
 }
 
-func (a *Auditor) product(key string) *product {
+// rowLevel is the stock at a location by a product's row.
+type rowLevel struct {
+	location         name
+	onHand, reserved int64
+}
+
+func (a *Auditor) product(key name) *product {
 	p := a.products[key]
 	if p == nil {
-		p = &product{levels: map[string]*level{}}
+		p = &product{levels: map[name]*level{}}
 		a.products[key] = p
 	}
 	return p
 }
 
-func (p *product) level(location string) *level {
+func (p *product) level(location name) *level {
 	l := p.levels[location]
 	if l == nil {
 		l = &level{}
@@ -52,8 +58,9 @@ func (p *product) level(location string) *level {
 
 // moved books a movement: what it says that was there after it must be what was there before and the movement (I1), and nothing may be promised twice (I2).
 func (a *Auditor) moved(at Place, m *schemas.InventoryUpdated) {
-	key := a.one(m.Key())
-	p := a.product(key)
+	key := m.Key()
+	product := a.one(key)
+	p := a.product(product)
 	for _, e := range m.Entries {
 		l := p.level(a.one(e.LocationID))
 		l.at = at
@@ -63,14 +70,14 @@ func (a *Auditor) moved(at Place, m *schemas.InventoryUpdated) {
 			l.onHand += e.Quantity
 		case schemas.MovementReserved:
 			l.reserved += e.Quantity
-			a.hold(at, key, m.OrderID, e)
+			a.hold(at, product, m.OrderID, e)
 		case schemas.MovementReleased:
 			l.reserved -= e.Quantity
-			a.letGo(at, key, m.OrderID, e)
+			a.letGo(at, product, m.OrderID, e)
 		case schemas.MovementShipped:
 			l.onHand -= e.Quantity
 			l.reserved -= e.Quantity
-			a.letGo(at, key, m.OrderID, e)
+			a.letGo(at, product, m.OrderID, e)
 		}
 		told := slices.ContainsFunc(m.Levels, func(s schemas.StockLevel) bool { return s.LocationID == e.LocationID })
 		a.conservation.Demand(told, at, "the level of %q at %q after its movement is not told", key, e.LocationID)
@@ -84,41 +91,40 @@ func (a *Auditor) moved(at Place, m *schemas.InventoryUpdated) {
 }
 
 // hold opens a reservation (I3).
-func (a *Auditor) hold(at Place, product, orderID string, e schemas.StockEntry) {
-	o := a.order(orderID)
+func (a *Auditor) hold(at Place, product name, orderID string, e schemas.StockEntry) {
+	o, location := a.order(orderID), a.one(e.LocationID)
 	for i := range o.open {
-		if h := &o.open[i]; h.product == product && h.line == e.Line && h.location == e.LocationID {
-			a.reservations.Demand(false, at, "line %d of %q reserved %q at %q twice", e.Line, orderID, product, e.LocationID)
+		if h := &o.open[i]; h.product == product && h.line == e.Line && h.location == location {
+			a.reservations.Demand(false, at, "line %d of %q reserved %q at %q twice", e.Line, orderID, a.text(product), e.LocationID)
 			return
 		}
 	}
 	a.reservations.Checked++
-	o.open = append(o.open, hold{product, a.one(e.LocationID), e.Line, e.Quantity, at})
+	o.open = append(o.open, hold{at, e.Quantity, e.Line, product, location})
 }
 
 // letGo ends a reservation. What ends was there, and ends whole.
-func (a *Auditor) letGo(at Place, product, orderID string, e schemas.StockEntry) {
-	o := a.order(orderID)
+func (a *Auditor) letGo(at Place, product name, orderID string, e schemas.StockEntry) {
+	o, location := a.order(orderID), a.one(e.LocationID)
 	for i := range o.open {
-		if h := &o.open[i]; h.product == product && h.line == e.Line && h.location == e.LocationID {
-			a.reservations.Demand(h.quantity == e.Quantity, at, "of %d units of %q held for line %d of %q, %d end", h.quantity, product, e.Line, orderID, e.Quantity)
+		if h := &o.open[i]; h.product == product && h.line == e.Line && h.location == location {
+			a.reservations.Demand(h.quantity == e.Quantity, at, "of %d units of %q held for line %d of %q, %d end", h.quantity, a.text(product), e.Line, orderID, e.Quantity)
 			if o.open = slices.Delete(o.open, i, i+1); len(o.open) == 0 {
 				o.open = nil
 			}
 			return
 		}
 	}
-	a.reservations.Demand(false, at, "%d units of %q end for line %d of %q, which holds none", e.Quantity, product, e.Line, orderID)
+	a.reservations.Demand(false, at, "%d units of %q end for line %d of %q, which holds none", e.Quantity, a.text(product), e.Line, orderID)
 }
 
 // productRow books a row of the products' table.
 func (a *Auditor) productRow(at Place, raw []byte, m *schemas.ProductRow) {
 	p, sum := a.product(a.one(m.Key())), xxhash.Sum64(raw)
 	a.forward(at, m.Key(), p.version, p.sum, m.Version, sum)
-	p.version, p.sum, p.row, p.rowAt, p.rowSeq = m.Version, sum, m.Levels, at, m.Sequences.Inventory
-	for i := range m.Levels {
-		l := &m.Levels[i]
-		l.LocationID = a.one(l.LocationID)
+	p.version, p.sum, p.row, p.rowAt, p.rowSeq = m.Version, sum, p.row[:0], at, m.Sequences.Inventory
+	for _, l := range m.Levels {
+		p.row = append(p.row, rowLevel{a.one(l.LocationID), l.OnHand, l.Reserved})
 		a.oversell.Demand(l.Reserved >= 0 && l.Reserved <= l.OnHand, at, "%q at %q: %d reserved of %d", m.Key(), l.LocationID, l.Reserved, l.OnHand)
 	}
 }
@@ -136,7 +142,7 @@ func (s *settlement) settleStock() {
 		}
 		if o.ended() {
 			for _, h := range o.open {
-				s.due(&s.reservations, o.statusMS, h.at, "%d units of %q are held for %q, which is %s since %s", h.quantity, h.product, id, o.status, o.statusAt)
+				s.due(&s.reservations, o.statusMS, h.at, "%d units of %q are held for %q, which is %s since %s", h.quantity, s.text(h.product), id, o.status, o.statusAt)
 			}
 		}
 		if !s.rest {
@@ -156,23 +162,24 @@ func (s *settlement) settleStock() {
 	}
 }
 
-func (s *settlement) settleProduct(key string, p *product) {
+func (s *settlement) settleProduct(product name, p *product) {
+	key := s.text(product)
 	sequence := int64(0)
-	if t := s.facts[factKey{inventoryEvents, key}]; t != nil {
+	if t := s.facts[factKey{inventoryEvents, product}]; t != nil {
 		sequence = t.sequence
 	}
 	if s.still {
 		s.complete.Demand(p.rowSeq == sequence, p.rowAt, "the row of %q counts %d movements, the topic has %d", key, p.rowSeq, sequence)
 	}
 	for _, row := range p.row {
-		if l := p.level(row.LocationID); p.rowSeq == sequence {
-			s.conservation.Demand(l.onHand == row.OnHand && l.reserved == row.Reserved, p.rowAt, "%q at %q: movements add up to %d on hand and %d reserved, the row has %d and %d",
-				key, row.LocationID, l.onHand, l.reserved, row.OnHand, row.Reserved)
+		if l := p.level(row.location); p.rowSeq == sequence {
+			s.conservation.Demand(l.onHand == row.onHand && l.reserved == row.reserved, p.rowAt, "%q at %q: movements add up to %d on hand and %d reserved, the row has %d and %d",
+				key, s.text(row.location), l.onHand, l.reserved, row.onHand, row.reserved)
 		}
 	}
 	for location, l := range p.levels {
 		if s.rest {
-			s.conservation.Demand(l.promised == l.reserved, l.at, "%q at %q: %d are reserved, orders hold %d", key, location, l.reserved, l.promised)
+			s.conservation.Demand(l.promised == l.reserved, l.at, "%q at %q: %d are reserved, orders hold %d", key, s.text(location), l.reserved, l.promised)
 		} else if l.promised != l.reserved {
 			s.conservation.UnderWay++
 		}

@@ -104,8 +104,12 @@ func (f *Fold) Take(rec *kafka.Record) {
 	if g := f.inboxes[rec.Topic]; g != nil {
 		p := g.part(rec.Partition)
 		p.next = rec.Offset + 1
-		p.pending = append(p.pending, record{rec.Offset, rec.Timestamp.UnixMilli(), rec.Key, rec.Value})
-		g.fold(p)
+		r := record{rec.Offset, rec.Timestamp.UnixMilli(), rec.Key, rec.Value}
+		if rec.Offset < p.taken && len(p.pending) == 0 {
+			g.step(p, &r)
+		} else {
+			p.pending = append(p.pending, r)
+		}
 	} else if g := f.tables[rec.Topic]; g != nil {
 		g.part(rec.Partition).row(rec.Key).met(rec)
 	} else if g := f.dead[rec.Topic]; g != nil {
@@ -131,27 +135,37 @@ func (f *Fold) Until(taken, covered kafka.Offsets) {
 func (g *group) fold(p *part) {
 	n := 0
 	for ; n < len(p.pending) && p.pending[n].offset < p.taken; n++ {
-		rec := &p.pending[n]
-		if dead := p.dead[rec.offset]; dead || p.lost != "" {
-			delete(p.dead, rec.offset)
-			continue
-		}
-		old := p.rows[string(rec.key)]
-		// What is to be buried and has no dead letter changes nothing either: the law that misses the dead letter is another (I7).
-		t := g.Group.Take(string(rec.key), rec.value, rec.ms, func() []byte {
-			if old == nil {
-				return nil
-			}
-			return old.folded
-		})
-		if t.Row != nil {
-			r := p.row(rec.key)
-			r.folded = append(r.folded[:0], t.Row...)
-		}
+		g.step(p, &p.pending[n])
 	}
 	if p.pending = p.pending[n:]; len(p.pending) == 0 {
 		p.pending = nil
 	}
+}
+
+// step does with a record what the group did.
+func (g *group) step(p *part, rec *record) {
+	if p.dead[rec.offset] || p.lost != "" {
+		delete(p.dead, rec.offset)
+		return
+	}
+	old := p.rows[string(rec.key)]
+	// What is to be buried and has no dead letter changes nothing either: the law that misses the dead letter is another (I7).
+	t := g.Group.Take(string(rec.key), rec.value, rec.ms, func() []byte {
+		if old == nil {
+			return nil
+		}
+		return old.folded
+	})
+	if t.Row == nil {
+		return
+	}
+	if old == nil {
+		old = p.row(rec.key)
+	}
+	if cap(old.folded) < len(t.Row) {
+		old.folded = make([]byte, 0, len(t.Row))
+	}
+	old.folded = append(old.folded[:0], t.Row...)
 }
 
 // newest is the id of the schema that this build writes a kind with.
