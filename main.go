@@ -40,6 +40,8 @@ type CLI struct {
 	Prove     ProveCmd     `cmd:"" help:"Show on this machine that the promises hold."`
 	Bench     BenchCmd     `cmd:"" help:"Measure throughput and latency of this machine (--self) or of a running system."`
 	Peers     PeersCmd     `cmd:"" help:"Measure PostgreSQL, Kafka Streams and stock goka beside this system, by turns (make bench-peers)."`
+	Backup    BackupCmd    `cmd:"" help:"Copy the data of a shop with an embedded broker while it runs."`
+	Restore   RestoreCmd   `cmd:"" help:"Put a backup into a new data directory, every file checked."`
 	Topics    TopicsCmd    `cmd:"" help:"Topics of the system."`
 	Report    ReportCmd    `cmd:"" help:"Ask a report: a table, CSV, JSON or Parquet, and a chart."`
 	SQL       SQLCmd       `cmd:"" name:"sql" help:"Ask ClickHouse: one statement, or a prompt. It only reads."`

@@ -119,7 +119,7 @@ var brokerConfigs = map[string]string{
 	"message.max.bytes":         fmt.Sprint(MaxBatchBytes),
 }
 
-// lock takes the directory for this process; the kernel gives it back when the process ends, however it ends.
+// lock takes the directory for this process; the kernel gives it back when the process ends, however it ends. The file names the process, for a backup that wants to pause it.
 func lock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
@@ -127,6 +127,12 @@ func lock(path string) (*os.File, error) {
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("another process is using this directory (%s is locked)", path), f.Close())
+	}
+	if err := f.Truncate(0); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if _, err := fmt.Fprintln(f, os.Getpid()); err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
 }
