@@ -41,41 +41,45 @@ func (c ChaosCmd) Run(r *run) error {
 	if c.DryRun {
 		return chaos.NewPlan(c.Seed, c.Topology, kinds, c.Orders, c.Every).Text(r.out)
 	}
+	return broken(r, chaos.Config{Topology: c.Topology, Seed: c.Seed, Orders: c.Orders, Rate: c.Rate, Every: c.Every, Faults: kinds, Jars: c.Jars, Record: c.Record}, c.Data, func(conf chaos.Config) ([]string, error) {
+		report, err := chaos.Run(r.ctx, conf)
+		show := report.Table
+		if c.Output == "json" {
+			show = report.JSON
+		}
+		return report.Violations, errors.Join(err, show(r.out))
+	})
+}
+
+// broken lets a run have a directory, which stays when it was asked for or something was violated: exit status 1.
+func broken(r *run, conf chaos.Config, data string, do func(chaos.Config) (violations []string, err error)) error {
 	binary, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	dir, keep, err := workDir(c.Data)
+	dir, keep, err := workDir(data)
 	if err != nil {
 		return err
 	}
-	if c.Record == "" {
-		c.Record = filepath.Join(dir, "client.jsonl")
+	if conf.Record == "" {
+		conf.Record = filepath.Join(dir, "client.jsonl")
 	}
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	report, err := chaos.Run(r.ctx, chaos.Config{Binary: binary, Topology: c.Topology, Seed: c.Seed, Orders: c.Orders, Rate: c.Rate, Every: c.Every, Faults: kinds, Jars: c.Jars, Dir: dir, Record: c.Record,
-		Commit: version(), Progress: os.Stderr, Log: log})
-	bad := err != nil || len(report.Violations) > 0
-	if bad {
-		fmt.Fprintf(os.Stderr, "what the processes said is in %s\n", log.Name())
+	conf.Binary, conf.Dir, conf.Commit, conf.Progress, conf.Log = binary, dir, version(), os.Stderr, log
+	violations, err := do(conf)
+	if err != nil || len(violations) > 0 {
+		fmt.Fprintf(os.Stderr, "data and log of the run are in %s\n", dir)
 	} else if !keep {
 		err = os.RemoveAll(dir)
 	}
-	show := report.Table
-	if c.Output == "json" {
-		show = report.JSON
-	}
-	if err := errors.Join(err, show(r.out)); err != nil {
-		return err
-	}
-	if bad {
+	if err == nil && len(violations) > 0 {
 		return exitStatus(1)
 	}
-	return nil
+	return err
 }
 
 // workDir is the directory of a run: the one that was asked for, which stays and must be empty, or a temporary one.

@@ -10,7 +10,9 @@ import (
 
 // ProveCmd shows what the system promises.
 type ProveCmd struct {
-	Simulation ProveSimulationCmd `cmd:"" help:"Run the whole system in simulated time under the faults that a seed draws, with the auditor reading along; exit status 1 on a violation."`
+	Oversell    ProveOversellCmd    `cmd:"" help:"Let more buyers than there are units want one product while processes are killed: table, picture, and the auditor's verdict in a minute."`
+	ExactlyOnce ProveExactlyOnceCmd `cmd:"" help:"Send every order several times while processes are killed and the provider answers twice or not at all: the same."`
+	Simulation  ProveSimulationCmd  `cmd:"" help:"Run the whole system in simulated time under the faults that a seed draws, with the auditor reading along; exit status 1 on a violation."`
 }
 
 // ProveSimulationCmd runs one seed.

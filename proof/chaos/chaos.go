@@ -37,7 +37,7 @@ type Config struct {
 
 // The limits of a run.
 const (
-	workers = 64
+	workers = 256
 	patient = 60 * time.Second // within which orders must be decided after a fault, while all say that they are ready (I13)
 	healing = 5 * time.Minute  // the same while one says that it is not ready
 	rest    = 3 * time.Minute  // until nothing is under way after the last order
@@ -47,6 +47,7 @@ const (
 // run is a run under way.
 type run struct {
 	Config
+	work    work
 	plan    Plan
 	shop    *shop
 	watch   *watch
@@ -59,28 +60,40 @@ type run struct {
 }
 
 // Run starts a shop, loads it, breaks it by plan, and audits it. When ctx ends no more orders are placed and no more is broken; what was accepted is still decided and audited.
-func Run(ctx context.Context, c Config) (report Report, err error) {
-	r := &run{Config: c, plan: NewPlan(c.Seed, c.Topology, c.Faults, c.Orders, c.Every), stopped: ctx, now: "starting"}
-	r.watch = newWatch(func(outcome string) bool { return outcome == "CONFIRMED" })
-	r.report = Report{Seed: c.Seed, Commit: c.Commit, Topology: c.Topology}
+func Run(ctx context.Context, c Config) (Report, error) {
+	r := newRun(ctx, c, retail(c))
+	err := r.run(ctx, func(context.Context) error { return nil })
+	return r.report, err
+}
+
+func newRun(ctx context.Context, c Config, w work) *run {
+	return &run{Config: c, work: w, plan: NewPlan(c.Seed, c.Topology, c.Faults, c.Orders, c.Every), stopped: ctx, now: "starting", watch: newWatch(w.decides),
+		report: Report{Seed: c.Seed, Commit: c.Commit, Topology: c.Topology}}
+}
+
+// run fills in the report. then is called after the audit, while the system is still there.
+func (r *run) run(ctx context.Context, then func(context.Context) error) (err error) {
 	began := time.Now()
-	if err := r.plan.Text(c.Progress); err != nil {
-		return r.report, err
+	if err := r.plan.Text(r.Progress); err != nil {
+		return err
 	}
-	f, err := os.Create(c.Record)
+	f, err := os.Create(r.Record)
 	if err != nil {
-		return r.report, err
+		return err
 	}
 	defer f.Close()
 	r.record = workload.NewRecord(f)
-	if r.shop, err = openShop(ctx, c); err != nil {
-		return r.report, err
+	if r.shop, err = openShop(ctx, r.Config); err != nil {
+		return err
 	}
 	defer func() { err = errors.Join(err, r.shop.close()) }()
 	err = r.all(context.WithoutCancel(ctx))
 	r.report.Interrupted = ctx.Err() != nil
 	r.report.Seconds = time.Since(began).Seconds()
-	return r.report, err
+	if err != nil {
+		return err
+	}
+	return then(context.WithoutCancel(ctx))
 }
 
 // all runs the shop from its catalogue to the audit.
@@ -88,12 +101,11 @@ func (r *run) all(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go r.shop.balance(ctx)
-	goods := r.goods()
-	opened, err := r.load(ctx, goods.Documents(0, 0))
+	opened, err := r.load(ctx, r.work.goods.Documents(0, 0))
 	if err != nil {
 		return err
 	}
-	if opened.Products["OPENED"] != goods.Products {
+	if opened.Products["OPENED"] != r.work.goods.Products {
 		return fmt.Errorf("the catalogue was not opened: %v", opened.Products)
 	}
 	if slices.Contains(r.Faults, StateOld) {
@@ -109,7 +121,7 @@ func (r *run) all(ctx context.Context) error {
 		defer close(broken)
 		r.breakAll(loaded)
 	}()
-	sum, err := r.load(ctx, r.orders(goods))
+	sum, err := r.load(ctx, r.orders())
 	loading()
 	<-broken
 	r.report.Load = sum
@@ -124,25 +136,14 @@ func (r *run) all(ctx context.Context) error {
 
 func (r *run) load(ctx context.Context, documents iter.Seq2[workload.Document, error]) (load.Summary, error) {
 	return load.Run(ctx, load.Config{Server: r.shop.server(), Pick: r.shop.server, Documents: documents, Workers: workers, Record: r.record, Ended: func(d workload.Document, outcome string) {
-		if d.Action == workload.Place {
+		if d.Action == workload.Place && outcome != keyReused {
 			r.watch.end(d.Key, outcome)
 		}
 	}})
 }
 
-// goods are what the shop sells: of the most popular ones it has less than its buyers want.
-func (r *run) goods() *workload.Shop {
-	return workload.NewShop(workload.Shop{Seed: r.Seed, Products: 300, OnHand: int64(max(1, r.Orders/150))})
-}
-
-// A twentieth of the orders is cancelled, some orders after it was placed.
-const (
-	cancelEvery = 20
-	cancelAfter = 10
-)
-
-// orders at the rate of the run, with cancellations between them, until the run is stopped.
-func (r *run) orders(goods *workload.Shop) iter.Seq2[workload.Document, error] {
+// orders come at the rate of the run, until it is stopped.
+func (r *run) orders() iter.Seq2[workload.Document, error] {
 	return func(yield func(workload.Document, error) bool) {
 		pace := time.NewTicker(time.Second / time.Duration(r.Rate)) // a tick that nobody waits for is lost: after an outage the rate is what it was
 		defer pace.Stop()
@@ -154,17 +155,12 @@ func (r *run) orders(goods *workload.Shop) iter.Seq2[workload.Document, error] {
 					return
 				}
 			}
-			d, err := goods.Order(n).Document()
+			arrived, err := r.work.arrive(n, r.watch.decided)
 			if err == nil {
-				d.Awaited = n%cancelEvery == 0
-				r.watch.place(d.Key)
+				r.watch.place(arrived[0].Key)
 			}
-			if !yield(d, err) {
-				return
-			}
-			if n%cancelEvery == cancelAfter {
-				of := goods.Order(n - cancelAfter).Key
-				if !yield(workload.Document{Key: "cancel-" + of, Action: workload.Cancel, Of: of, Reason: "changed my mind"}, nil) {
+			for _, d := range arrived {
+				if !yield(d, err) {
 					return
 				}
 			}
@@ -201,6 +197,9 @@ func (r *run) breakAll(ctx context.Context) {
 				return
 			}
 		}
+		r.mu.Lock()
+		r.report.Steps = append(r.report.Steps, Done{time.Now(), step.String()})
+		r.mu.Unlock()
 		r.doing(fmt.Sprintf("fault %d of %d: %s", i+1, len(r.plan), step))
 		r.together(ctx, step)
 		r.mu.Lock()

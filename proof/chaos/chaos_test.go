@@ -16,6 +16,7 @@ import (
 
 // The command's own run, as short as it can be and still meet every kind that does not wait for a session to end.
 func TestAShopOnTheEmbeddedBrokerStandsWhatAPlanDoesToIt(t *testing.T) {
+	t.Parallel() // it mostly waits
 	r := ran(t, Config{Topology: Embedded, Seed: 1, Orders: 3_000, Rate: 400, Every: 280, Faults: []Kind{Kill, Restart, ProviderDead, ProviderWrong, ProviderTwice, StateLost, StateOld, BitFlip, DiskFull}})
 	if len(r.Faults)+len(r.Skipped) != 9 || os.Getuid() == 0 && len(r.Skipped) > 0 {
 		t.Errorf("done %v, skipped %v", r.Faults, r.Skipped)

@@ -23,6 +23,7 @@ type Report struct {
 	Interrupted bool              `json:"interrupted,omitempty"`
 	Seconds     float64           `json:"seconds"`
 	Load        load.Summary      `json:"load"`
+	Steps       []Done            `json:"steps"`
 	Faults      map[Kind]int      `json:"faults"`            // done, by kind
 	Skipped     map[string]int    `json:"skipped,omitempty"` // not done, by kind and why
 	Recovery    map[Kind]Recovery `json:"recovery_ms"`       // by kind, and two at once
@@ -40,6 +41,12 @@ type Report struct {
 
 // twoAtOnce stands in the place of the kind where a step had two faults.
 const twoAtOnce Kind = "two at once"
+
+// Done is a step of the plan and when it began.
+type Done struct {
+	At   time.Time `json:"at"`
+	What string    `json:"what"`
+}
 
 // Recovery in milliseconds: First until an order was confirmed that was placed after the fault was over, Whole until each that was placed before was decided too.
 type Recovery struct {

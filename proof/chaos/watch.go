@@ -13,15 +13,7 @@ type watch struct {
 	outcomes  map[string]int
 	decides   func(outcome string) bool // an outcome that shows a shop at work
 	waits     []*wait
-	moments   []moment
-	began     time.Time
 	placedNow chan struct{} // closed and made anew with each order
-}
-
-// moment is how many orders had been decided so far.
-type moment struct {
-	after     time.Duration
-	confirmed int
 }
 
 // wait is for the orders to flow again after a moment.
@@ -34,7 +26,7 @@ type wait struct {
 }
 
 func newWatch(decides func(string) bool) *watch {
-	return &watch{open: map[string]time.Time{}, outcomes: map[string]int{}, decides: decides, began: time.Now(), placedNow: make(chan struct{})}
+	return &watch{open: map[string]time.Time{}, outcomes: map[string]int{}, decides: decides, placedNow: make(chan struct{})}
 }
 
 // place notes an order that is about to be placed.
@@ -56,9 +48,7 @@ func (w *watch) end(key, outcome string) {
 		return
 	}
 	delete(w.open, key)
-	if w.outcomes[outcome]++; outcome == "CONFIRMED" {
-		w.moments = append(w.moments, moment{time.Since(w.began), w.outcomes[outcome]})
-	}
+	w.outcomes[outcome]++
 	left := w.waits[:0]
 	for _, x := range w.waits {
 		switch {
@@ -74,6 +64,14 @@ func (w *watch) end(key, outcome string) {
 		left = append(left, x)
 	}
 	w.waits = left
+}
+
+// decided tells whether an order that was placed is.
+func (w *watch) decided(key string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, open := w.open[key]
+	return !open
 }
 
 // since waits, from now on, until every order that is open now is decided and one that is placed later is too.
