@@ -2,9 +2,11 @@ package payment
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,6 +45,48 @@ func request(operation schemas.PaymentOperation, id string, amount int64) Reques
 		r.About = schemas.PaymentOperationAuthorize
 	}
 	return r
+}
+
+// Connections die with their server, and the client learns of it one by one unless it draws the conclusion: each of them would cost a request, and keep the breaker open.
+func TestAProviderThatWasStartedAgainCostsOneRequest(t *testing.T) {
+	config := sandbox.Config{Ledger: filepath.Join(t.TempDir(), "ledger.jsonl"), Behaviour: sandbox.Behaviour{SlowPercent: 100, SlowMS: 200}}
+	serve := func() *sandbox.Server {
+		t.Helper()
+		s, err := sandbox.Start(context.Background(), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return s
+	}
+	server := serve()
+	p, err := NewSandbox(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for i := range 20 { // at once, each over a connection of its own
+		all.Go(func() {
+			if _, err := ask(t, p, request(schemas.PaymentOperationAuthorize, fmt.Sprint("A", i), 500)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	config.Listen, config.Behaviour = server.Addr(), sandbox.Behaviour{}
+	if err := server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	serve()
+	failed := 0
+	for i := range 20 {
+		if _, err := ask(t, p, request(schemas.PaymentOperationReconcile, fmt.Sprint("A", i), 0)); err != nil {
+			failed++
+		}
+	}
+	if failed > 1 {
+		t.Errorf("%d of 20 requests failed after the server was there again", failed)
+	}
 }
 
 // step is one asking and what every provider must say to it.

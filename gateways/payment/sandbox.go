@@ -94,6 +94,7 @@ func (s *Sandbox) Do(ctx context.Context, r Request) (Answer, error) {
 		if errors.As(err, &before) || errors.Is(err, fasthttp.ErrNoFreeConns) {
 			return Answer{}, fault(Transient, "sandbox: %w", err)
 		}
+		s.http.CloseIdleConnections() // they may be as dead as this one was, and each would cost a request
 		return Answer{}, fault(Unknown, "sandbox: %w", err)
 	}
 	a, err := readSandbox(r, res.StatusCode(), res.Body())
