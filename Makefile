@@ -5,7 +5,7 @@ COMMIT      = $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 # Packages with goroutines worth the race detector; the machines have none.
 RACE        = ./internal/store ./internal/stream ./internal/kafka ./internal/seal ./internal/web ./internal/clickhouse/... ./gateways/... ./ingest ./views ./proof/sandbox
 
-.PHONY: build demo test setup clickhouse lint unit race fuzz vuln schemas bench bench-peers
+.PHONY: build demo test setup clickhouse lint unit race fuzz vuln schemas bench bench-peers soak
 build: ## the binary ./oms
 	go build -ldflags "-X main.commit=$(COMMIT)" -o oms .
 
@@ -50,3 +50,10 @@ PEERS_OUT = docs
 bench-peers: build ## PostgreSQL, Kafka Streams and stock goka beside this system, by turns (half an hour); writes $(PEERS_OUT)/peers.{json,md,svg}
 	@.ci/peers
 	./oms peers --jars "$${OMS_CACHE:-$$HOME/.cache}/oms-peers/jars" --out $(PEERS_OUT)
+
+SOAK_SEED     ?= 1
+SOAK_EMBEDDED ?= 800000 # orders; of both halves a million or more
+SOAK_KAFKA    ?= 220000
+soak: build ## half an hour or more on the embedded broker, then the same on a real Kafka: a million orders, more than 500 kills, no violation
+	./oms chaos --seed $(SOAK_SEED) --topology embedded --orders $(SOAK_EMBEDDED) --rate 500 --every 2000 --faults kill,kill-twice,restart,state-lost,state-old,bit-flip,provider-dead,provider-silent
+	./oms chaos --seed $(SOAK_SEED) --topology kafka --orders $(SOAK_KAFKA) --rate 200 --every 2000 --faults kill,kill-twice,kill-all,kill-broker,restart,pause,cut,half-open,slow-close,state-lost,provider-silent

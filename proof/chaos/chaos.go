@@ -310,8 +310,10 @@ func (r *run) settle(ctx context.Context) error {
 			r.violated("%s: %d still under way %s after the last order", l.ID, l.UnderWay, rest)
 		}
 	}
+	r.report.Kills = r.report.Faults[KillBroker]
 	for _, m := range r.shop.members {
 		m.mu.Lock()
+		r.report.Kills += m.kills
 		r.report.Ends = append(r.report.Ends, m.ends...)
 		for _, crash := range m.crashes {
 			r.violated("%s", crash)

@@ -48,8 +48,8 @@ func ran(t *testing.T, c Config) Report {
 		t.Error(v)
 	}
 	steps := len(NewPlan(c.Seed, c.Topology, c.Faults, c.Orders, c.Every))
-	if r.Load.Documents < c.Orders || r.All.Faults < steps-1 || r.Audit.Records < int64(c.Orders) || r.Memory.End == 0 { // the last fault may meet no more orders
-		t.Errorf("%d documents, %d recoveries of %d steps, %d records audited, %d bytes resident", r.Load.Documents, r.All.Faults, steps, r.Audit.Records, r.Memory.End)
+	if r.Load.Documents < c.Orders || r.All.Faults < steps-1 || r.Audit.Records < int64(c.Orders) || r.Memory.End == 0 || r.Kills == 0 { // the last fault may meet no more orders
+		t.Errorf("%d documents, %d recoveries of %d steps, %d records audited, %d bytes resident, %d kills", r.Load.Documents, r.All.Faults, steps, r.Audit.Records, r.Memory.End, r.Kills)
 	}
 	return r
 }

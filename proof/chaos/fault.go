@@ -36,7 +36,8 @@ func (s *shop) do(f Fault, over func()) error {
 			if p, err := Start(short, m.binary, m.log, m.args...); err == nil {
 				p.Kill()
 			}
-			return nil // it is gone, ready or not
+			m.kills++ // it is gone, ready or not
+			return nil
 		})
 	case Restart:
 		return s.again(m, func() error { over(); return nil })

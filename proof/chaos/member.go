@@ -23,6 +23,7 @@ type member struct {
 	disk    *disk // nil: its data lies on the disk of everybody
 	log     *words
 
+	kills   int        // by signal 9, for a fault
 	turn    sync.Mutex // held by who ends or starts it
 	mu      sync.Mutex
 	process *Process // nil: it is down because somebody wants it so
@@ -114,10 +115,11 @@ func (m *member) take() *Process {
 	return p
 }
 
-// kill ends it by signal 9.
+// kill ends it by signal 9. The caller holds the turn.
 func (m *member) kill() {
 	if p := m.take(); p != nil {
 		p.Kill()
+		m.kills++
 	}
 }
 

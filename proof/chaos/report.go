@@ -28,6 +28,7 @@ type Report struct {
 	Skipped     map[string]int    `json:"skipped,omitempty"` // not done, by kind and why
 	Recovery    map[Kind]Recovery `json:"recovery_ms"`       // by kind, and two at once
 	All         Recovery          `json:"recovery_ms_all"`
+	Kills       int               `json:"kills"`                         // of a process, by signal 9
 	Ends        []string          `json:"ended_by_themselves,omitempty"` // what processes said that gave up and were started again
 	Memory      struct {
 		Start int64 `json:"start"`
@@ -142,7 +143,7 @@ func (r Report) Table(w io.Writer) error {
 	for _, why := range slices.Sorted(maps.Keys(r.Skipped)) {
 		fmt.Fprintf(w, "skipped %d × %s\n", r.Skipped[why], why)
 	}
-	fmt.Fprintf(w, "\n%d ends of processes by themselves, each with a word and started again", len(r.Ends))
+	fmt.Fprintf(w, "\n%d kills by signal 9; %d ends of processes by themselves, each with a word and started again", r.Kills, len(r.Ends))
 	if len(r.Ends) > 0 {
 		fmt.Fprintf(w, "; the last: %s", r.Ends[len(r.Ends)-1])
 	}
