@@ -40,6 +40,7 @@ const (
 	workers = 256
 	patient = 60 * time.Second // within which orders must be decided after a fault, while all say that they are ready (I13)
 	healing = 5 * time.Minute  // the same while one says that it is not ready
+	look    = time.Second      // between two looks at whether they are passed
 	rest    = 3 * time.Minute  // until nothing is under way after the last order
 	tell    = 5 * time.Second  // between two lines of progress
 )
@@ -57,6 +58,8 @@ type run struct {
 	now     string // what is being done
 	step    int    // of the plan, that is done next
 	stopped context.Context
+
+	patient, healing, look time.Duration // the limits of that name
 }
 
 // Run starts a shop, loads it, breaks it by plan, and audits it. When ctx ends no more orders are placed and no more is broken; what was accepted is still decided and audited.
@@ -67,7 +70,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 }
 
 func newRun(ctx context.Context, c Config, w work) *run {
-	return &run{Config: c, work: w, plan: NewPlan(c.Seed, c.Topology, c.Faults, c.Orders, c.Every), stopped: ctx, now: "starting", watch: newWatch(w.decides),
+	return &run{Config: c, work: w, plan: NewPlan(c.Seed, c.Topology, c.Faults, c.Orders, c.Every), stopped: ctx, now: "starting", patient: patient, healing: healing, look: look, watch: newWatch(w.decides),
 		report: Report{Seed: c.Seed, Commit: c.Commit, Topology: c.Topology}}
 }
 
@@ -243,7 +246,7 @@ func (r *run) together(ctx context.Context, step Step) {
 
 // recovery waits until the orders flow again. What says that it is ready and decides nothing, breaks the law; what says why it is not, may take longer.
 func (r *run) recovery(ctx context.Context, step Step, after *wait) {
-	began, look := time.Now(), time.NewTicker(time.Second)
+	began, look := time.Now(), time.NewTicker(r.look)
 	defer look.Stop()
 	for {
 		select {
@@ -256,11 +259,11 @@ func (r *run) recovery(ctx context.Context, step Step, after *wait) {
 		case <-look.C: // nobody tells that a process has come to rest in silence
 		}
 		waited := time.Since(began)
-		if waited < patient {
+		if waited < r.patient {
 			continue
 		}
 		unready := r.shop.unready(ctx)
-		if len(unready) > 0 && waited < healing {
+		if len(unready) > 0 && waited < r.healing {
 			continue
 		}
 		_, decided, before := r.watch.state(after)
