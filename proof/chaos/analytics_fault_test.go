@@ -93,8 +93,7 @@ func TestASinkOfItsOwnIsKilledDoubledAndLosesItsKafka(t *testing.T) {
 	buyers.home() // what a Kafka that is killed under load means for orders is not asked here
 	caughtUp(t, broker, log.reader)
 	orders := buyers.present(log.reader())
-	if restart := kafkaAgain(t); restart != nil {
-		restart(func() { becomes(t, first, "waiting", "kafka") })
+	if kafkatest.Again(t, func() { becomes(t, first, "waiting", "kafka") }) {
 		until(t, "the sink follows again", following)
 		t.Log("Kafka was killed and came back: the sink waited and went on")
 	} else {
@@ -119,36 +118,6 @@ func TestASinkOfItsOwnIsKilledDoubledAndLosesItsKafka(t *testing.T) {
 		t.Errorf("verify ended with status %d", status)
 	}
 	t.Logf("%d orders are present", orders+buyers.present(log.reader()))
-}
-
-// kafkaAgain kills the real Kafka that the tests have started and starts it on its data again, in between something is waited for; nil: they have not started one.
-func kafkaAgain(t *testing.T) func(between func()) {
-	t.Helper()
-	var words []string
-	pid := 0
-	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, path := range all {
-		line, _ := os.ReadFile(path)
-		status, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "status"))
-		if strings.Contains(string(line), "\x00kafka.Kafka\x00") && strings.Contains(string(status), fmt.Sprintf("PPid:\t%d\n", os.Getpid())) {
-			words = strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")
-			_, err := fmt.Sscan(filepath.Base(filepath.Dir(path)), &pid)
-			must(t, err)
-		}
-	}
-	if pid == 0 {
-		return nil
-	}
-	return func(between func()) {
-		t.Helper()
-		must(t, syscall.Kill(pid, syscall.SIGKILL))
-		between()
-		cmd := exec.Command(words[0], words[1:]...)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // it serves the other tests, and ends with them
-		must(t, cmd.Start())
-		settings := kafkatest.Real(t)
-		until(t, "Kafka answers again", func() bool { _, err := settings.ClusterID(t.Context()); return err == nil })
-	}
 }
 
 // said writes facts of orders of other days to the topics, as a shop that is older than this test would have them: n orders a day.

@@ -58,6 +58,22 @@ func launch() (err error) {
 	return nil
 }
 
+// Again kills the real Kafka and starts it on its data; between the two it calls away. False: it was not started here, and nothing was done.
+func Again(t testing.TB, away func()) bool {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.broker == nil {
+		return false
+	}
+	err := shared.broker.Kill()
+	away()
+	if err := errors.Join(err, shared.broker.Again(context.Background())); err != nil {
+		t.Fatal(err)
+	}
+	return true
+}
+
 func stop() (err error) {
 	shared.Lock()
 	defer shared.Unlock()
