@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,9 +31,6 @@ func (c AuditCmd) Run(r *run) error {
 	conf, err := c.config(r)
 	if err != nil {
 		return err
-	}
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(100) // an audit's memory is its books: to collect more seldom costs as much again, and saves a tenth of the processor time
 	}
 	report, err := c.audit(r, conf)
 	if err != nil {

@@ -49,11 +49,11 @@ func Follow(ctx context.Context, c Config, w Watch) (audit.Report, error) {
 	f := &follower{session: s, Watch: w, found: map[string]*audit.Law{}}
 	f.register()
 	s.onBatch = f.glance
-	asOf := time.Time{}
+	asOf, silent := time.Time{}, false
 	for ctx.Err() == nil {
 		at, still, err := s.round(ctx)
 		if err == nil {
-			asOf = at
+			asOf, silent = at, false
 			f.heard(s.look(asOf, still))
 			err = f.until(ctx, at.Add(w.Every))
 		}
@@ -61,7 +61,10 @@ func Follow(ctx context.Context, c Config, w Watch) (audit.Report, error) {
 		switch {
 		case err == nil || ctx.Err() != nil:
 		case errors.As(err, &asked):
-			w.Say(fmt.Sprintf("no answer, asked again: %v", err))
+			if !silent {
+				w.Say(fmt.Sprintf("no answer, asking on: %v", err))
+			}
+			silent = true
 			select {
 			case <-ctx.Done():
 			case <-time.After(askAgain):
