@@ -85,8 +85,12 @@ func (p Place) compare(q Place) int {
 
 // Violated notes a violation at the record.
 func (l *Law) Violated(at Place, format string, args ...any) {
-	if l.Violations++; l.First == "" || at.compare(l.firstAt) < 0 {
-		l.First, l.firstAt = at.String()+": "+fmt.Sprintf(format, args...), at
+	if l.Violations++; l.First != "" && at.compare(l.firstAt) > 0 {
+		return
+	}
+	text := at.String() + ": " + fmt.Sprintf(format, args...)
+	if l.First == "" || at != l.firstAt || text < l.First {
+		l.First, l.firstAt = text, at
 	}
 }
 
