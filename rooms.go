@@ -39,7 +39,11 @@ func (a *app) openGateways() error {
 	if len(providers) == 0 {
 		return fmt.Errorf("payments.sandbox.url: empty: the role gateways needs a provider to ask (--sandbox URL)")
 	}
-	d, err := gateways.New(gateways.Config{Kafka: a.cluster, Providers: providers, Log: a.log, Metrics: a.metrics})
+	c := gateways.Config{Kafka: a.cluster, Providers: providers, Log: a.log, Metrics: a.metrics}
+	if a.embedded == nil { // which does not know such members
+		c.Instance = a.conf.Instance
+	}
+	d, err := gateways.New(c)
 	if err != nil {
 		return err
 	}

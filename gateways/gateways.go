@@ -17,6 +17,7 @@ import (
 
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -41,6 +42,7 @@ const (
 // Config of a dispatcher.
 type Config struct {
 	Kafka     kafka.Settings
+	Instance  string                      // its name in the group: killed and started again, it takes its place at once, where one without a name is waited for until its session times out
 	Providers map[string]payment.Provider // by the name that orders carry
 	Timing    Timing                      // zero fields: Hold 5 s, Attempt 2 s, Open 1 s
 	Log       *slog.Logger
@@ -50,6 +52,7 @@ type Config struct {
 // Dispatcher asks payment providers what the topic of requests says.
 type Dispatcher struct {
 	kafka   kafka.Settings
+	name    string // of a member of its own name; empty: of none
 	timing  Timing
 	log     *slog.Logger
 	metrics *metrics
@@ -81,7 +84,7 @@ func New(c Config) (*Dispatcher, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &Dispatcher{kafka: c.Kafka, timing: c.Timing, log: c.Log.With("gateway", "payment"), lanes: map[string]*lane{}, claims: map[int32]*claim{}, unread: map[int32]bool{}, last: map[string]*job{}, freed: make(chan struct{}, 1)}
+	d := &Dispatcher{kafka: c.Kafka, name: c.Instance, timing: c.Timing, log: c.Log.With("gateway", "payment"), lanes: map[string]*lane{}, claims: map[int32]*claim{}, unread: map[int32]bool{}, last: map[string]*job{}, freed: make(chan struct{}, 1)}
 	var err error
 	if d.metrics, err = newMetrics(c.Metrics, &d.taken); err != nil {
 		return nil, fmt.Errorf("gateways: %w", err)
@@ -108,13 +111,17 @@ func (d *Dispatcher) Ready() bool { return d.ready.Load() }
 func (d *Dispatcher) Run(ctx context.Context) (err error) {
 	ctx, d.fail = context.WithCancelCause(ctx)
 	defer d.fail(nil)
-	d.client, err = kgo.NewClient(d.kafka.Options(
+	opts := []kgo.Opt{
 		kgo.ConsumerGroup(Group), kgo.ConsumeTopics(topics.PaymentRequests.Name), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.SessionTimeout(10*time.Second), kgo.BlockRebalanceOnPoll(), kgo.DisableAutoCommit(),
+		kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.SessionTimeout(10 * time.Second), kgo.BlockRebalanceOnPoll(), kgo.DisableAutoCommit(),
 		kgo.OnPartitionsAssigned(d.assigned), kgo.OnPartitionsRevoked(d.revoked), kgo.OnPartitionsLost(d.gone), kgo.OnOffsetsFetched(d.located),
 		// One produce request at a time: replies of a busy moment gather behind it, one of an idle moment goes at once.
 		kgo.ProducerLinger(0), kgo.MaxProduceRequestsInflightPerBroker(1),
-	)...)
+	}
+	if d.name != "" {
+		opts = append(opts, kgo.InstanceID(d.name))
+	}
+	d.client, err = kgo.NewClient(d.kafka.Options(opts...)...)
 	if err != nil {
 		return fmt.Errorf("gateways: %w", err)
 	}
@@ -131,11 +138,24 @@ func (d *Dispatcher) Run(ctx context.Context) (err error) {
 	d.ready.Store(false)
 	d.client.AllowRebalance()
 	d.client.LeaveGroup() // gives the partitions back, as in any rebalance, when what is at a provider has been answered
+	d.resign()
 	team.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
 		return fmt.Errorf("gateways: %w", cause)
 	}
 	return nil
+}
+
+// resign says that a member of its own name will not be back; otherwise its session time-out does.
+func (d *Dispatcher) resign() {
+	if d.name == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if _, err := kadm.NewClient(d.client).LeaveGroup(ctx, kadm.LeaveGroup(Group).InstanceIDs(d.name).Reason("stopped")); err != nil {
+		d.log.Warn("leaving the group; it will miss this member after the session time-out", "error", err)
+	}
 }
 
 // read takes records while there is room for them.
