@@ -360,7 +360,14 @@ func TestEachLieIsFoundOut(t *testing.T) {
 		"a ledger that differs from facts": {"I10", func(w *world) {
 			edit(w, 0, func(r orderRow) bool { return r.OrderID == "ord_taken" && r.Version == w.orders["ord_taken"].Version }, func(r orderRow) { r.Ledger.Captured++ })
 		}},
-		"an order by a foreign command": {"I11", func(w *world) { edit(w, 0, of[created]("ord_held"), func(m created) { m.Cause = "cmd_other" }) }},
+		"a price that is not the catalogue's": {"I10", func(w *world) {
+			edit(w, 0, of[*schemas.ProductAdded]("tea"), func(m *schemas.ProductAdded) { m.PriceMinor++ })
+		}},
+		"a price that only one order has": {"I10", func(w *world) {
+			edit(w, 0, func(r orderRow) bool { return r.OrderID == "ord_held" && r.Order.Lines[0].Status == "RESERVED" }, func(r orderRow) { r.Order.Lines[0].UnitPriceMinor++ })
+		}},
+		"stock counted twice by one command": {"I11", func(w *world) { double(w, 0, w.inventory("tea", "", "ADJUSTED")) }},
+		"an order by a foreign command":      {"I11", func(w *world) { edit(w, 0, of[created]("ord_held"), func(m created) { m.Cause = "cmd_other" }) }},
 		"two orders under one key": {"I11", func(w *world) {
 			w.client = append(w.client, strings.Replace(w.client[0], "key-ord_held", "key-ord_taken", 1))
 		}},

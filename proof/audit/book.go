@@ -27,6 +27,7 @@ type Auditor struct {
 	misheard []hearing          // what clients were told that was not so when their record was read
 
 	foreign map[uint64]bool // hashes of commands to orders of another shop
+	counted map[uint64]bool // hashes of commands that changed what is on hand
 
 	asked, answered int64                 // messages between orders and products
 	backlog         map[stretch][]waiting // records of inboxes that their group has not taken, in order
@@ -122,7 +123,7 @@ type stamp struct {
 // New auditor, with empty books.
 func New() *Auditor {
 	return &Auditor{laws: newLaws(), orders: map[string]*order{}, products: map[name]*product{}, facts: map[factKey]*trail{}, effects: map[effect]*charge{},
-		requests: map[uint64]bool{}, foreign: map[uint64]bool{}, inbox: map[Place]*misfit{}, backlog: map[stretch][]waiting{}, names: map[string]name{}}
+		requests: map[uint64]bool{}, foreign: map[uint64]bool{}, counted: map[uint64]bool{}, inbox: map[Place]*misfit{}, backlog: map[stretch][]waiting{}, names: map[string]name{}}
 }
 
 func (a *Auditor) order(id string) *order {
@@ -242,6 +243,8 @@ func (a *Auditor) book(at Place, rec *kafka.Record, m schemas.Message) {
 		a.moved(at, m)
 	case *schemas.OrderRow:
 		a.orderRow(at, rec.Value, m)
+	case *schemas.ProductAdded:
+		a.product(a.one(m.Key())).listed = amount{at, m.PriceMinor, a.one(m.Currency)}
 	case *schemas.ProductRow:
 		a.productRow(at, rec.Value, m)
 	case *schemas.AuthorizePayment:

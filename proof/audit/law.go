@@ -129,8 +129,8 @@ func newLaws() laws {
 		decided:      Law{ID: "I6", Text: "what was accepted exists and is decided; nothing exists that nobody sent", Partly: true, Why: "without a client's record only the commands were checked, not what clients were told"},
 		complete:     Law{ID: "I7", Text: "no fact is lost or doubled: sequences without gap per key and topic; every record is at home and readable"},
 		legal:        Law{ID: "I8", Text: "orders change only as they may, their rows only forward, and prices are fixed from the confirmation on"},
-		money:        Law{ID: "I10", Text: "money adds up: lines, totals, and each order's ledger against its payment facts"},
-		repeats:      Law{ID: "I11", Text: "repetitions of one key are one order with equal answers; another body is refused", Partly: true, Why: "without a client's record only orders and commands were compared, not answers"},
+		money:        Law{ID: "I10", Text: "money adds up: prices are the catalogue's or were quoted; lines, totals, and each order's ledger against its payment facts"},
+		repeats:      Law{ID: "I11", Text: "repetitions of one key are one order or one change of stock, with equal answers; another body is refused", Partly: true, Why: "without a client's record only orders and commands were compared, not answers"},
 		owners:       Law{ID: "I12", Text: "nobody changes what is not theirs: an order stays with the shop and the buyer whose command made it, and only that shop's commands undo it", Partly: true, Why: "reading leaves no record, so who read what was not checked"},
 		prompt:       Law{ID: "I13", Text: "nothing is left lying: every record of an inbox is taken, and every order has its products' answers, within 60 s", Partly: true, Why: "without the groups' offsets only orders were checked"},
 	}

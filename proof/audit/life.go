@@ -180,6 +180,7 @@ func (a *Auditor) orderRow(at Place, raw []byte, m *schemas.OrderRow) {
 		for _, p := range l.Allocations {
 			o.row.held = append(o.row.held, hold{product: a.one(schemas.ProductKey(m.Tenant, l.ProductID)), location: a.one(p.LocationID), line: l.Line, quantity: p.Quantity})
 		}
+		a.priced(at, a.one(schemas.ProductKey(m.Tenant, l.ProductID)), l, m.Order.Currency)
 		now.line(l.Line, l.ProductID, l.Quantity, l.UnitPriceMinor)
 	}
 	if o.row.fixed != 0 {

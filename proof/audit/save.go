@@ -22,7 +22,7 @@ func (a *Auditor) Fields(c *checkpoint.Codec) {
 		k.amount(&(*e).done)
 		checkpoint.Number(c, &(*e).doneMS)
 	})
-	for _, set := range []map[uint64]bool{a.requests, a.foreign} {
+	for _, set := range []map[uint64]bool{a.requests, a.foreign, a.counted} {
 		checkpoint.Map(c, set, func(h *uint64) { checkpoint.Number(c, h) }, func(b *bool) { checkpoint.Bool(c, b) })
 	}
 	checkpoint.Map(c, a.inbox, k.place, func(m **misfit) {
@@ -172,4 +172,6 @@ func (k keeper) product(p *product) {
 		k.numbers(&l.onHand, &l.reserved)
 	})
 	k.place(&p.rowAt)
+	k.amount(&p.listed)
+	k.amount(&p.sold)
 }

@@ -77,7 +77,7 @@ func (s *settlement) settleInboxes() {
 	for at, m := range s.inbox {
 		if s.complete.Checked++; m.letters == 0 {
 			s.due(&s.complete, m.ms, at, "a record of an inbox that is no message has no dead letter")
-		} else if m.letters > 1 {
+		} else if m.letters > 1 && at.topic != placeIndex[topics.PaymentRequests.Name] { // gateways set aside at least once
 			s.complete.Violated(at, "a record has %d dead letters", m.letters)
 		}
 	}

@@ -24,6 +24,8 @@ type product struct {
 	row     []rowLevel
 	rowAt   Place
 	rowSeq  int64 // inventory sequence of that row
+
+	listed, sold amount // price in the catalogue, and what units were first reserved at when nobody quoted another price
 }
 
 type level struct {
@@ -66,7 +68,12 @@ func (a *Auditor) moved(at Place, m *schemas.InventoryUpdated) {
 		l.at = at
 		a.conservation.Demand(e.Quantity > 0 || m.Movement == schemas.MovementAdjusted, at, "%s of %d units of %q", m.Movement, e.Quantity, key)
 		switch m.Movement {
-		case schemas.MovementAdjusted, schemas.MovementReceived, schemas.MovementRestocked:
+		case schemas.MovementAdjusted:
+			l.onHand += e.Quantity
+			h := hash(key + " " + m.Cause)
+			a.repeats.Demand(!a.counted[h], at, "command %q changed the stock of %q before", m.Cause, key)
+			a.counted[h] = true
+		case schemas.MovementReceived, schemas.MovementRestocked:
 			l.onHand += e.Quantity
 		case schemas.MovementReserved:
 			l.reserved += e.Quantity
@@ -118,6 +125,19 @@ func (a *Auditor) letGo(at Place, product name, orderID string, e schemas.StockE
 	a.reservations.Demand(false, at, "%d units of %q end for line %d of %q, which holds none", e.Quantity, a.text(product), e.Line, orderID)
 }
 
+// priced books what a line of an order was reserved at. Prices do not change yet, so one that nobody quoted is the same for all orders.
+func (a *Auditor) priced(at Place, product name, l *schemas.LineState, currency string) {
+	if l.Status != schemas.LineStatusReserved || l.QuotedUnitPriceMinor != nil {
+		return
+	}
+	now := amount{at, l.UnitPriceMinor, a.one(currency)}
+	p := a.product(product)
+	if p.sold.at.none() {
+		p.sold = now
+	}
+	a.money.Demand(p.sold.minor == now.minor && p.sold.currency == now.currency, at, "line %d: %q is sold at %d %s and was at %d %s", l.Line, l.ProductID, now.minor, currency, p.sold.minor, a.text(p.sold.currency))
+}
+
 // productRow books a row of the products' table.
 func (a *Auditor) productRow(at Place, raw []byte, m *schemas.ProductRow) {
 	p, sum := a.product(a.one(m.Key())), xxhash.Sum64(raw)
@@ -164,6 +184,10 @@ func (s *settlement) settleStock() {
 
 func (s *settlement) settleProduct(product name, p *product) {
 	key := s.text(product)
+	if !p.listed.at.none() && !p.sold.at.none() {
+		s.money.Demand(p.sold.minor == p.listed.minor && p.sold.currency == p.listed.currency, p.sold.at, "%q was sold at %d %s, the catalogue has %d %s",
+			key, p.sold.minor, s.text(p.sold.currency), p.listed.minor, s.text(p.listed.currency))
+	}
 	sequence := int64(0)
 	if t := s.facts[factKey{inventoryEvents, product}]; t != nil {
 		sequence = t.sequence
