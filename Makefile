@@ -5,7 +5,7 @@ COMMIT      = $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 # Packages with goroutines worth the race detector; the machines have none.
 RACE        = ./internal/store ./internal/stream ./internal/kafka ./internal/seal ./internal/web ./internal/clickhouse/... ./gateways/... ./ingest ./views ./proof/sandbox
 
-.PHONY: build demo test setup clickhouse lint unit race fuzz vuln schemas bench bench-peers soak
+.PHONY: build demo test setup clickhouse lint unit race planted fuzz vuln schemas bench bench-peers soak
 build: ## the binary ./oms
 	go build -ldflags "-X main.commit=$(COMMIT)" -o oms .
 
@@ -30,6 +30,9 @@ unit:
 
 race:
 	$(GOTESTSUM) --format pkgname-and-test-fails -- -race -short -timeout 20m $(RACE)
+
+planted: ## planted bugs, one at a time: what catches each, after how many orders
+	go test -tags planted -count=1 -v -run Planted -timeout 20m ./proof/simulation ./internal/stream ./internal/kafka
 
 FUZZTIME = 10m
 fuzz: ## every fuzz target for FUZZTIME each: HTTP bodies, the Avro decoder, statements, the recovery of the store and the readers of the broker's files

@@ -80,11 +80,11 @@ var mayImport = []struct {
 }{
 	{"schemas", nil},
 	{"topics", []string{"oms/schemas"}},
-	{"processors/order", []string{"oms/schemas"}},
-	{"processors/payment", []string{"oms/schemas"}},
-	{"processors/product", []string{"oms/schemas"}},
-	{"processors/customer", []string{"oms/schemas"}},
-	{"processors/login", []string{"oms/schemas"}},
+	{"processors/order", []string{"oms/schemas", "oms/internal/planted"}},
+	{"processors/payment", []string{"oms/schemas", "oms/internal/planted"}},
+	{"processors/product", []string{"oms/schemas", "oms/internal/planted"}},
+	{"processors/customer", []string{"oms/schemas", "oms/internal/planted"}},
+	{"processors/login", []string{"oms/schemas", "oms/internal/planted"}},
 	{"processors", []string{"oms/schemas", "oms/topics", "oms/processors", "oms/internal"}},
 	{"gateways", []string{"oms/schemas", "oms/topics", "oms/gateways", "oms/internal"}},
 	{"ingest", []string{"oms/schemas", "oms/topics", "oms/ingest", "oms/internal"}},
@@ -169,8 +169,9 @@ func TestEachLibraryHasOneDoor(t *testing.T) {
 	}
 }
 
-// A machine is a function of its input: nothing in it can read a clock, roll a dice, wait or reach out.
-var machineLibraries = []string{"bytes", "cmp", "errors", "fmt", "iter", "maps", "math", "math/bits", "slices", "sort", "strconv", "strings", "oms/schemas"}
+// A machine is a function of its input: nothing in it can read a clock, roll a dice, wait or reach out. What is planted is false in every build but the one that shows
+// that planted bugs are caught, and one and the same during a run of that.
+var machineLibraries = []string{"bytes", "cmp", "errors", "fmt", "iter", "maps", "math", "math/bits", "slices", "sort", "strconv", "strings", "oms/schemas", "oms/internal/planted"}
 
 func TestMachinesArePure(t *testing.T) {
 	for _, f := range files(t) {

@@ -3,11 +3,18 @@ package kafka
 import (
 	"encoding/binary"
 	"hash"
+
+	"oms/internal/planted"
 )
 
 // Partition is the partition of a key among n, as Java's and franz-go's default partitioners place it: murmur2 without its
 // sign bit, modulo n. (librdkafka needs partitioner=murmur2_random to agree.) n must be positive.
-func Partition(key []byte, n int32) int32 { return int32(murmur2(key)&0x7fffffff) % n }
+func Partition(key []byte, n int32) int32 {
+	if planted.On(planted.OtherPartitioner) {
+		return int32(len(key)) % n
+	}
+	return int32(murmur2(key)&0x7fffffff) % n
+}
 
 // NewHasher is the same hash for goka, which takes int32(Sum32), negates it when negative, and divides. Without the sign bit
 // that is Partition.

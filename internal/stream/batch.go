@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"oms/internal/kafka"
+	"oms/internal/planted"
 	"oms/internal/store"
 )
 
@@ -103,6 +104,7 @@ func (s *session) batch() error {
 	}
 	s.e.count.records.Observe(float64(len(s.messages)))
 	s.e.suspects.passed(s.messages)
+	s.answered()
 	s.messages = s.messages[:0] // what fails from here on is not their fault
 	s.e.failures = 0
 	return nil
@@ -191,9 +193,21 @@ func (s *session) commit(end func() (bool, error)) error {
 	if err := e.fault(FaultEnd); err != nil {
 		return err
 	}
+	written := make([]store.Written, 0, len(s.parts))
+	for p, c := range s.parts {
+		written = append(written, store.Written{Partition: c.table, Offset: e.out.rowsAt[p]})
+	}
+	if planted.On(planted.StateBeforeCommit) {
+		if err := e.cfg.Store.Commit(written); err != nil {
+			return err
+		}
+	}
 	flushed := time.Now()
 	committed, err := end()
 	s.open = false
+	if planted.On(planted.UnknownIsAborted) && (!committed || err != nil) {
+		return errors.New("the commit was not confirmed")
+	}
 	if !committed || err != nil {
 		return &unknownError{err: errors.Join(errors.New("the commit was not confirmed"), err)}
 	}
@@ -204,10 +218,6 @@ func (s *session) commit(end func() (bool, error)) error {
 	ended := time.Now()
 	if err := e.fault(FaultEnded); err != nil {
 		return err
-	}
-	written := make([]store.Written, 0, len(s.parts))
-	for p, c := range s.parts {
-		written = append(written, store.Written{Partition: c.table, Offset: e.out.rowsAt[p]})
 	}
 	if err := e.cfg.Store.Commit(written); err != nil {
 		return err
@@ -222,7 +232,7 @@ func (s *session) commit(end func() (bool, error)) error {
 // note writes the transaction into the journal. One without records has nothing that could be seen in part.
 func (s *session) note(offsets bool) error {
 	e := s.e
-	if e.cfg.Journal == nil || len(e.out.places) == 0 {
+	if e.cfg.Journal == nil || len(e.out.places) == 0 || planted.On(planted.JournalSkipped) {
 		return nil
 	}
 	t := kafka.Transaction{ID: e.transactionalID(), Records: e.out.places}

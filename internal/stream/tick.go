@@ -4,6 +4,7 @@ import (
 	"maps"
 	"time"
 
+	"oms/internal/planted"
 	"oms/internal/store"
 )
 
@@ -16,7 +17,7 @@ const (
 func (c *claim) ticks() bool { return c.position >= c.backlog }
 
 // tick sends a record into the inbox for each row whose deadline has come, in a transaction of its own. What was asked for is
-// not asked again in this session, as long as the row keeps that deadline.
+// not asked again in this session before a record of the row has passed: see answered.
 func (s *session) tick() error {
 	if s.e.cfg.Tick == nil {
 		return nil
@@ -25,26 +26,17 @@ func (s *session) tick() error {
 	var due []store.Due
 	var of []*claim // of each
 	for _, c := range s.parts {
-		if !c.ticks() || c.table.Wake() > now || len(due) >= tickLimit {
+		if !c.ticks() || !c.again && c.table.Wake() > now || len(due) >= tickLimit {
 			continue
 		}
-		met := map[store.Due]struct{}{}
-		more, err := c.table.DueBy(now, tickLimit-len(due), func(d store.Due) bool {
-			_, ok := c.asked[d]
-			if ok {
-				met[d] = struct{}{}
-			}
-			return ok
-		})
+		more, err := c.table.DueBy(now, tickLimit-len(due), func(d store.Due) bool { return c.asked[d.Key] == d.DeadlineMS })
 		if err != nil {
 			return err
 		}
 		for _, d := range more {
 			due, of = append(due, d), append(of, c)
 		}
-		if len(due) < tickLimit { // all that is due was looked at
-			c.asked = met
-		}
+		c.again = len(due) >= tickLimit // not all that is due was looked at
 	}
 	if len(due) == 0 {
 		return nil
@@ -61,10 +53,26 @@ func (s *session) tick() error {
 		return err
 	}
 	for i, d := range due {
-		of[i].asked[d] = struct{}{}
+		of[i].asked[d.Key] = d.DeadlineMS
 	}
 	s.e.count.ticks.Add(float64(len(due)))
 	return nil
+}
+
+// answered: records of the batch have passed, so what was asked for their rows may be asked again. The row may have ignored its deadline: a record before it had set an
+// earlier one, which was gone again when the batch ended. The index shows nothing of that, and without another asking the row would never be woken.
+func (s *session) answered() {
+	for i := range s.messages {
+		m := &s.messages[i]
+		c := s.parts[m.Partition]
+		if c == nil || len(c.asked) == 0 {
+			continue
+		}
+		if _, was := c.asked[string(m.Key)]; was && !planted.On(planted.DeadlineAskedOnce) {
+			delete(c.asked, string(m.Key))
+			c.again = true
+		}
+	}
 }
 
 // untilWake is how long the engine may wait for records before a deadline comes.

@@ -131,6 +131,29 @@ func TestTheBacklogMovesADeadlineBeforeItIsLookedAt(t *testing.T) {
 	}
 }
 
+// A row may leave its deadline as it is when the record comes: it had another at that place of the inbox.
+func TestADeadlineWhoseRecordCameToNothingIsAskedForAgain(t *testing.T) {
+	a := newAlarm(newRig(t, embedded(t)))
+	at := a.now()
+	tick := "tick " + strconv.FormatInt(at.UnixMilli(), 10)
+	i := a.start(stateDir(t), func(e *stream.Engine, ctx goka.Context, value []byte) {
+		if string(value) == tick && a.rings()["k "+tick] == 0 {
+			a.mu.Lock()
+			a.rung["k "+tick]++
+			a.mu.Unlock()
+			return
+		}
+		a.step(e, ctx, value)
+	}, a.config)
+	a.set("k", at)
+	await(t, "the deadline, again", func() bool { return a.rings()["k "+tick] == 2 })
+	a.awaitPassed(i)
+	i.halt()
+	if rung := a.rings(); !maps.Equal(rung, map[string]int{"k " + tick: 2}) {
+		t.Fatalf("rung: %v, want it twice", rung)
+	}
+}
+
 func TestAnIdleEngineWakesForItsDeadline(t *testing.T) {
 	a, dir := newAlarm(newRig(t, embedded(t))), stateDir(t)
 	at := time.Now().Add(300 * time.Millisecond)

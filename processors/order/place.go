@@ -3,13 +3,14 @@ package order
 import (
 	"bytes"
 
+	"oms/internal/planted"
 	"oms/schemas"
 )
 
 // place accepts the order and asks each of its products for price and stock. An order placed again is answered from what is there.
 func (d *decision) place(m *schemas.PlaceOrder) {
 	switch {
-	case d.CommandID == "": // there is no order yet
+	case d.CommandID == "" || planted.On(planted.PlacedAnew): // there is no order yet
 	case bytes.Equal(d.Fingerprint, m.Fingerprint):
 		d.say(&schemas.CommandRepeated{})
 		return

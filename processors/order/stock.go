@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"oms/internal/planted"
 	"oms/schemas"
 )
 
@@ -35,7 +36,14 @@ func (d *decision) release(lines []int) {
 			l.Cancelled += l.Reserved
 			l.Reserved, l.Allocations, l.Status = 0, nil, schemas.LineStatusReleased
 		}
+		if planted.On(planted.ReleasedInPart) {
+			back = back[:1]
+		}
 		d.say(&schemas.ReleaseStock{OrderID: d.id, ProductID: product, Lines: back})
+		if planted.On(planted.ReleasedTwice) {
+			d.say(&schemas.ReleaseStock{OrderID: d.id, ProductID: product, Lines: back})
+			d.Awaiting++
+		}
 	})
 }
 
@@ -77,7 +85,9 @@ func (d *decision) stock(m *schemas.StockReply) {
 			late = append(late, at)
 		}
 	}
-	d.release(late)
+	if !planted.On(planted.LateStockKept) {
+		d.release(late)
+	}
 	switch {
 	case d.Awaiting > 0:
 	case d.Status == schemas.OrderStatusPending:

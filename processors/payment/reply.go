@@ -3,6 +3,7 @@ package payment
 import (
 	"fmt"
 
+	"oms/internal/planted"
 	"oms/schemas"
 )
 
@@ -27,6 +28,10 @@ func (d *decision) reply(m *schemas.PaymentReply) {
 		}
 		d.operation(p, m)
 	default:
+		if planted.On(planted.UndoneTwice) && m.Operation == p.Operation {
+			d.fact(p, m, m.Outcome, m.AmountMinor)
+			return
+		}
 		d.unchanged()
 	}
 }
@@ -42,8 +47,11 @@ func (d *decision) find(m *schemas.PaymentReply) *schemas.PaymentState {
 
 // authorization takes the answer to AuthorizePayment, or what a reconciliation found that it did.
 func (d *decision) authorization(p *schemas.PaymentState, m *schemas.PaymentReply) {
-	asking := p.Status == schemas.PaymentStatusAuthorizing
-	switch m.Outcome {
+	asking, outcome := p.Status == schemas.PaymentStatusAuthorizing, m.Outcome
+	if planted.On(planted.UnknownIsDeclined) && outcome == schemas.PaymentOutcomeUnknown {
+		outcome = schemas.PaymentOutcomeDeclined
+	}
+	switch outcome {
 	case schemas.PaymentOutcomeAuthorized, schemas.PaymentOutcomeCaptured:
 		d.authorized(p, m)
 	case schemas.PaymentOutcomeDeclined, schemas.PaymentOutcomeRefused, schemas.PaymentOutcomeCancelled:
@@ -103,7 +111,7 @@ func (d *decision) authorized(p *schemas.PaymentState, m *schemas.PaymentReply) 
 		status = schemas.PaymentStatusCaptured
 	}
 	d.fact(p, m, m.Outcome, m.AmountMinor)
-	if m.AmountMinor < p.AmountMinor && !p.Undo {
+	if m.AmountMinor < p.AmountMinor && !p.Undo && !planted.On(planted.LessIsEnough) {
 		p.Undo = true
 		d.say(&schemas.PaymentDeclined{Inside: d.inside()})
 	}
@@ -232,7 +240,9 @@ func (d *decision) stands(p *schemas.PaymentState, s schemas.PaymentStatus) {
 	d.end(p, s)
 	switch {
 	case p.Undo:
-		d.giveBack(p)
+		if !planted.On(planted.LateMoneyKept) {
+			d.giveBack(p)
+		}
 	case answers:
 		if p.Capture == schemas.CapturePolicyAtPlacing && held(p) > 0 {
 			d.begin(p, schemas.PaymentOperationCapture)

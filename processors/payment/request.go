@@ -3,6 +3,7 @@ package payment
 import (
 	"strconv"
 
+	"oms/internal/planted"
 	"oms/schemas"
 )
 
@@ -30,6 +31,9 @@ func (d *decision) ask(p *schemas.PaymentState) {
 	switch p.Operation {
 	case schemas.PaymentOperationAuthorize:
 		p.Status = schemas.PaymentStatusAuthorizing
+		if planted.On(planted.AskedUnderNewID) {
+			p.RequestID += "." + strconv.Itoa(int(p.Asked))
+		}
 		d.say(&schemas.AuthorizePayment{OrderID: d.id, PaymentID: p.PaymentID, RequestID: p.RequestID, Provider: p.Provider, Method: p.Method, Token: p.Token,
 			AmountMinor: p.AmountMinor, Currency: p.Currency, Capture: p.Capture})
 	case schemas.PaymentOperationCapture:

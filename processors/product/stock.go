@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"oms/internal/planted"
 	"oms/schemas"
 )
 
@@ -43,6 +44,9 @@ func (d *decision) price(currency string, l *schemas.ReserveLine) (int64, schema
 	price := d.PriceMinor
 	if l.QuotedUnitPriceMinor != nil {
 		price = *l.QuotedUnitPriceMinor
+	}
+	if planted.On(planted.ExpectedPriceHolds) && l.ExpectedUnitPriceMinor != nil {
+		price = *l.ExpectedUnitPriceMinor
 	}
 	switch {
 	case !d.Exists:
@@ -117,7 +121,12 @@ func (d *decision) moved(before int64, fact *schemas.InventoryUpdated) {
 }
 
 // free is what may be sold at a location.
-func free(l *schemas.StockLevel) int64 { return max(0, l.OnHand-l.Reserved-l.SafetyStock) }
+func free(l *schemas.StockLevel) int64 {
+	if planted.On(planted.OneMoreThanThereIs) {
+		return max(0, l.OnHand-l.Reserved-l.SafetyStock+1)
+	}
+	return max(0, l.OnHand-l.Reserved-l.SafetyStock)
+}
 
 // available is what may be sold over all locations. It cannot overflow: Σ on_hand does not, see adjust.
 func (d *decision) available() int64 {
