@@ -17,6 +17,8 @@ import (
 type Provider struct {
 	// Verdict is what becomes of an authorization that was not met before: AUTHORIZED or CAPTURED of an amount, DECLINED, or REQUIRES_ACTION, which Act ends.
 	Verdict func(payment.Request) (schemas.PaymentOutcome, int64)
+	// Declines tells of a capture or refund that it is declined, and of a void that the hold lapsed just before it, which leaves nothing to void; nil: none is.
+	Declines func(payment.Request) bool
 	// Frank providers answer CANCELLED when asked what became of a request that was cancelled later; the others tell what they said first.
 	Frank bool
 	// Ledger gets a line for every movement of money, as the sandbox writes its own; nil: none is kept.
@@ -83,6 +85,12 @@ func (p *Provider) perform(r payment.Request) (payment.Answer, error) {
 	a := payment.Answer{AmountMinor: r.AmountMinor}
 	switch {
 	case c == nil:
+	case p.Declines != nil && p.Declines(r):
+		if r.Operation != schemas.PaymentOperationVoid {
+			return payment.Answer{Outcome: schemas.PaymentOutcomeDeclined}, nil
+		}
+		p.note(r.AuthorizationID, c, r.Operation, c.held)
+		c.held = 0
 	case r.Operation == schemas.PaymentOperationCapture && c.held >= r.AmountMinor:
 		c.held, c.taken, a.Outcome = c.held-r.AmountMinor, c.taken+r.AmountMinor, schemas.PaymentOutcomeCaptured
 	case r.Operation == schemas.PaymentOperationVoid && c.held >= r.AmountMinor:

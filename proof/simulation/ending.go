@@ -61,13 +61,16 @@ func (m *member) commit() {
 func (m *member) keep(asked []due) {
 	m.txn = nil
 	for _, key := range m.changed {
-		m.stores[m.w.home(m.g.Table, key).number].put(key, m.overlay[key])
+		m.stores[m.w.home(m.g.Table, key).number].put(key, m.rows[key])
 	}
 	for p, at := range m.rowsAt {
 		m.stores[p].offset = at
 	}
 	for _, d := range asked {
-		m.asked[d] = true
+		m.asked[d.key] = d.ms
+	}
+	for i := range m.steps {
+		delete(m.asked, m.steps[i].key)
 	}
 	if m.chance(.05) {
 		for _, s := range m.stores {

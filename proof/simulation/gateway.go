@@ -40,6 +40,7 @@ func (w *world) openOutside() {
 	d := w.dice("provider", 0)
 	declines, less, acts := d.Float64()*.2, d.Float64()*.1, d.Float64()*.1
 	w.provider = &provider.Provider{Frank: d.chance(.5), Ledger: &w.ledger, NowMS: func() int64 { return w.now }}
+	w.provider.Declines = func(r payment.Request) bool { return w.actors[r.OrderID].chance(declines / 2) }
 	w.provider.Verdict = func(r payment.Request) (schemas.PaymentOutcome, int64) {
 		a := w.actors[r.OrderID]
 		outcome, amount := schemas.PaymentOutcomeAuthorized, r.AmountMinor
@@ -92,10 +93,10 @@ func (g *gateway) read(p int32) {
 		if !r.readable() {
 			continue
 		}
-		request, err := payment.RequestOf(r.message)
+		request, err := payment.RequestOf(schemas.Decode(r.Value))
 		if err != nil {
-			g.w.violated("gateway: " + err.Error())
-			return
+			g.bury(r, err)
+			continue
 		}
 		j := &job{a: g.w.owner(r), request: request, offset: r.Offset}
 		g.jobs[p] = append(g.jobs[p], j)
@@ -107,6 +108,11 @@ func (g *gateway) read(p int32) {
 		}
 		g.turn(j)
 	}
+}
+
+// bury sets a record aside that is no request. Until something after it is done and committed, the next life of the gateway buries it again.
+func (g *gateway) bury(r *record, why error) {
+	g.w.append(g.w.home(topics.PaymentDeadLetters, string(r.Key)), string(r.Key), r.Value, nil, g.w.now, nil, letterHeaders(r, why.Error())...)
 }
 
 // turn: nothing of the payment is before the job any more.
@@ -180,8 +186,11 @@ func (g *gateway) again(j *job) {
 
 // answer says the reply; with it in the log the job is done and the payment's next has its turn.
 func (g *gateway) answer(j *job, a payment.Answer) {
-	w := g.w
-	w.reply(j.a, j.request.Reply(a))
+	reply := j.request.Reply(a)
+	if a.AmountMinor > 0 && g.w.fails(j.a, g.w.lies, "told with an amount that cannot be") {
+		reply.AmountMinor = []int64{0, a.AmountMinor + 1_000_000}[j.a.IntN(2)]
+	}
+	g.w.reply(j.a, reply)
 	j.done = true
 	if j.next == nil {
 		delete(g.last, j.request.PaymentID)

@@ -97,21 +97,23 @@ type member struct {
 	session int // generation of the group that it knows of
 	owned   []int32
 
-	position []int64 // next inbox offset to take
-	backlog  []int64 // end of the inbox when the partition was assigned: before it no deadline is asked for
-	asked    map[due]bool
-	timer    int64 // when it looks for deadlines; 0: not set
+	position []int64          // next inbox offset to take
+	backlog  []int64          // end of the inbox when the partition was assigned: before it no deadline is asked for
+	asked    map[string]int64 // by key: the deadline that was said into the inbox, until a record of the key passes
+	timer    int64            // when it looks for deadlines; 0: not set
 
 	txn      *transaction
-	overlay  map[string][]byte
-	changed  []string // keys of the overlay, in order
+	overlay  map[string]*processors.State
+	rows     map[string][]byte // of the overlay
+	changed  []string          // keys of the overlay, in order
 	rowsAt   map[int32]int64
 	rowTimes map[string]int64
 	steps    []step
 }
 
-// step is one record as the group took it, for the count of rows met.
+// step is one record as the group took it.
 type step struct {
+	key    string
 	before []byte
 	taken  processors.Taken
 }
@@ -120,7 +122,7 @@ type step struct {
 func (m *member) begin() {
 	m.drop()
 	m.life++
-	m.session, m.running, m.timer, m.asked = m.g.session, false, 0, map[due]bool{}
+	m.session, m.running, m.timer, m.asked = m.g.session, false, 0, map[string]int64{}
 	life := m.life
 	m.w.after(m.between(1, 200), func() { m.recover(life) })
 }
@@ -195,46 +197,53 @@ func (m *member) batch(records []*record) {
 	for _, key := range m.changed {
 		p := m.w.home(m.g.Table, key)
 		m.rowsAt[p.number] = int64(len(p.records))
-		s := m.overlay[key]
-		m.w.append(p, key, s, nil, m.rowTimes[key], m.txn)
+		m.w.append(p, key, m.rows[key], nil, m.rowTimes[key], m.txn)
 	}
 	m.endSoon(m.w.owner(records[0]), nil)
 }
 
 func (m *member) open() {
 	m.txn = &transaction{}
-	m.overlay, m.rowTimes, m.rowsAt = map[string][]byte{}, map[string]int64{}, map[int32]int64{}
+	m.overlay, m.rows, m.rowTimes, m.rowsAt = map[string]*processors.State{}, map[string][]byte{}, map[string]int64{}, map[int32]int64{}
 	m.changed, m.steps = m.changed[:0], m.steps[:0]
 }
 
-// take is one step on the overlay.
+// take is one step on the overlay. A row stays in memory until its batch ends, as in the engine.
 func (m *member) take(r *record) {
 	key := string(r.Key)
-	var before []byte
-	t := m.g.Take(key, r.Value, r.Timestamp.UnixMilli(), func() []byte {
-		var there bool
-		if before, there = m.overlay[key]; !there {
-			before = m.stores[r.Partition].rows[key]
-		}
-		return before
-	})
-	m.steps = append(m.steps, step{before, t})
-	if t.Dead != "" {
-		var headers []kafka.Header
-		for name, value := range stream.DeadLetterHeaders(stream.Origin{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}, t.Dead, 1) {
-			headers = append(headers, kafka.Header{Key: name, Value: value})
-		}
-		m.w.append(m.w.home(m.g.DeadLetters, key), key, r.Value, nil, r.Timestamp.UnixMilli(), m.txn, headers...)
+	before, there := m.rows[key]
+	if !there {
+		before = m.stores[r.Partition].rows[key]
 	}
-	if t.Row != nil {
-		if _, there := m.overlay[key]; !there {
+	row := m.overlay[key]
+	if row == nil {
+		row = m.g.State(before)
+	}
+	t := m.g.TakeOn(key, r.Value, r.Timestamp.UnixMilli(), func() *processors.State { return row })
+	if t.Changed {
+		if !there {
 			m.changed = append(m.changed, key)
 		}
-		m.overlay[key], m.rowTimes[key] = t.Row, t.NowMS
+		var err error
+		if t.Row, m.rowTimes[key], err = row.Encode(); err != nil {
+			m.w.violated("a row cannot be written: " + err.Error())
+		}
+		m.overlay[key], m.rows[key] = row, t.Row
+	}
+	m.steps = append(m.steps, step{key, before, t})
+	if t.Dead != "" {
+		m.w.append(m.w.home(m.g.DeadLetters, key), key, r.Value, nil, r.Timestamp.UnixMilli(), m.txn, letterHeaders(r, t.Dead)...)
 	}
 	for _, s := range t.Said {
 		m.w.say(s.Message, s.Value, t.NowMS, m.txn)
 	}
+}
+
+func letterHeaders(r *record, why string) (headers []kafka.Header) {
+	for name, value := range stream.DeadLetterHeaders(stream.Origin{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}, why, 1) {
+		headers = append(headers, kafka.Header{Key: name, Value: value})
+	}
+	return headers
 }
 
 // tick says the deadlines that have come into the inbox, in a transaction of their own.

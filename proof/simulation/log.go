@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"encoding/binary"
+	"fmt"
 	"time"
 
 	"oms/internal/kafka"
@@ -145,5 +146,9 @@ func (w *world) note(r *record) {
 	w.sum.Write([]byte(r.Topic))
 	w.sum.Write(b[:])
 	w.sum.Write(r.Key)
+	if refused, ok := r.message.(*schemas.CommandRefused); ok { // its numbers are a map, which is written in another order each time
+		fmt.Fprint(w.sum, *refused)
+		return
+	}
 	w.sum.Write(r.Value)
 }

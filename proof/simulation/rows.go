@@ -109,7 +109,7 @@ func (w *world) metOrder(before, after *schemas.OrderRow, t *processors.Taken) {
 	case *schemas.RequestStatus:
 		trigger += " " + m.Status
 	case *schemas.StockReply:
-		trigger += " " + stock(m)
+		trigger += " " + stock(m, before.Order.Status != schemas.OrderStatusPending)
 		if after.Order.Awaiting > 0 {
 			trigger += ", more awaited"
 		}
@@ -135,12 +135,12 @@ func (w *world) metOrder(before, after *schemas.OrderRow, t *processors.Taken) {
 	}
 }
 
-// stock names what the lines of a reply came to.
-func stock(m *schemas.StockReply) string {
+// stock names what the lines of a reply came to. For an order that is gone the reasons of a refusal are all one.
+func stock(m *schemas.StockReply, gone bool) string {
 	var names []string
 	for _, r := range m.Results {
 		name := string(r.Outcome)
-		if r.Outcome == schemas.StockOutcomeRejected {
+		if r.Outcome == schemas.StockOutcomeRejected && !gone {
 			name = string(r.Reason)
 		}
 		if !slices.Contains(names, name) {
@@ -173,9 +173,6 @@ func (w *world) metPayment(order *schemas.OrderRow, before, after *schemas.Payme
 		}
 		trigger = string(m.Operation) + " " + string(m.Outcome)
 		w.raceOfPayment(order, before, m, t.Row != nil)
-		if m.RequestID != before.RequestID {
-			trigger = "reply to an earlier request"
-		}
 	case *schemas.OrderDeadlineReached:
 		if same {
 			return
@@ -187,7 +184,9 @@ func (w *world) metPayment(order *schemas.OrderRow, before, after *schemas.Payme
 		}
 	}
 	outcome := "no effect"
-	if t.Row != nil {
+	if t.Row == nil {
+		trigger = "reply late or twice"
+	} else {
 		outcome = name(after)
 		for _, s := range t.Said {
 			if s.Message.Kind().Info().Class == schemas.RequestClass {
@@ -205,7 +204,7 @@ func (w *world) metProduct(before *schemas.ProductRow, t *processors.Taken) {
 		w.found("product", state, kind(m)+" "+string(m.Mode), said(t, ""))
 	case *schemas.ReserveStock:
 		reply := t.Said[len(t.Said)-1].Message.(*schemas.StockReply)
-		outcome := stock(reply)
+		outcome := stock(reply, false)
 		if slices.ContainsFunc(reply.Results, func(r schemas.StockResult) bool { return len(r.Allocations) > 1 }) {
 			outcome += " over locations"
 		}

@@ -7,6 +7,7 @@ import (
 
 	"oms/proof/workload"
 	"oms/schemas"
+	"oms/topics"
 )
 
 const minute = 60_000
@@ -23,6 +24,7 @@ func (w *world) openShop() {
 	for i := range 6 {
 		w.register(i, span)
 	}
+	w.garbage(w.dice("stranger", 0), span)
 	at, last := int64(0), int64(0)
 	for n := range w.config.Orders {
 		a := &actor{w.dice("order", uint64(n))}
@@ -127,5 +129,17 @@ func (w *world) register(i int, span int64) {
 	}
 	if a.chance(.3) {
 		send(login+".2", "cus_b_"+login, 1)
+	}
+}
+
+// garbage is what strangers write into inboxes: bytes that are no message, and messages under another's key.
+func (w *world) garbage(d dice, span int64) {
+	for range d.IntN(6) {
+		topic := []topics.Topic{topics.OrderCommands, topics.ProductCommands, topics.LoginCommands, topics.CustomerCommands, topics.PaymentRequests}[d.IntN(5)]
+		key, value := []string{"", "ord_1", "stranger"}[d.IntN(3)], []byte("hello")
+		if d.chance(.5) {
+			value = encode(&schemas.CancelOrder{Command: schemas.Command{CommandID: "cmd_stranger", Tenant: schemas.DefaultTenant}, OrderID: "ord_2"})
+		}
+		w.after(d.between(0, span), func() { w.append(w.home(topic, key), key, value, nil, w.now, nil) })
 	}
 }

@@ -77,16 +77,7 @@ type world struct {
 
 // Run simulates. It answers an error only when the auditor cannot read what it is given.
 func Run(c Config) (Result, error) {
-	w := &world{config: c, now: startMS, actors: map[string]*actor{}, waiting: map[string]*waiting{}, orders: map[string][]byte{}, auditor: audit.New(), sum: sha256.New(),
-		result: Result{Seed: c.Seed, Faults: map[string]int{}, Rows: map[string]int{}}}
-	w.nobody = &actor{w.dice("nobody", 0)}
-	w.told = workload.NewRecord(&w.client)
-	w.races = races{map[string]int64{}, map[string]int64{}}
-	w.weather = forecast(w.dice("weather", 0))
-	w.openTopics()
-	w.openGroups()
-	w.openOutside()
-	w.openShop()
+	w := newWorld(c)
 	for w.events.Len() > 0 && w.result.Violation == "" {
 		e := heap.Pop(&w.events).(*event)
 		w.now = e.at
@@ -98,6 +89,20 @@ func Run(c Config) (Result, error) {
 	w.result.Lasted = time.Duration(w.now-startMS) * time.Millisecond
 	w.result.Sum = fmt.Sprintf("%x", w.sum.Sum(nil))
 	return w.result, err
+}
+
+// newWorld is a world in which nothing has happened yet.
+func newWorld(c Config) *world {
+	w := &world{config: c, now: startMS, actors: map[string]*actor{}, waiting: map[string]*waiting{}, orders: map[string][]byte{}, auditor: audit.New(), sum: sha256.New(),
+		races: races{map[string]int64{}, map[string]int64{}}, result: Result{Seed: c.Seed, Faults: map[string]int{}, Rows: map[string]int{}}}
+	w.told = workload.NewRecord(&w.client)
+	w.nobody = &actor{w.dice("nobody", 0)}
+	w.weather = forecast(w.dice("weather", 0))
+	w.openTopics()
+	w.openGroups()
+	w.openOutside()
+	w.openShop()
+	return w
 }
 
 func (w *world) violated(text string) {

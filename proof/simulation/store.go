@@ -35,8 +35,13 @@ func newStore() *store {
 	return &store{rows: map[string][]byte{}, offset: none, flushed: map[string][]byte{}, at: none, dirty: map[string]bool{}}
 }
 
-// put writes a row and its entry in the index; an earlier entry stays until it is met.
+// put writes a row and its entry in the index, in the place of the earlier one.
 func (s *store) put(key string, row []byte) {
+	if ms, ok := schemas.Deadline(s.rows[key]); ok {
+		if i, there := slices.BinarySearchFunc(s.index, due{ms, key}, due.compare); there {
+			s.index = slices.Delete(s.index, i, i+1)
+		}
+	}
 	s.rows[key], s.dirty[key] = row, true
 	s.enter(key, row)
 }
@@ -84,19 +89,19 @@ func (s *store) recover(changelog *partition) {
 }
 
 // dueBy answers rows whose deadline is not after nowMS, earliest first, but for those asked for already. An entry that its row does not confirm is dropped.
-func (s *store) dueBy(nowMS int64, asked map[due]bool) (found []due) {
+func (s *store) dueBy(nowMS int64, asked map[string]int64) (found []due) {
 	kept := s.index[:0]
 	for i, d := range s.index {
 		if d.ms > nowMS {
 			kept = append(kept, s.index[i:]...)
 			break
 		}
-		if ms, ok := schemas.Deadline(s.rows[d.key]); !ok || ms != d.ms {
+		if asked[d.key] == d.ms {
+			kept = append(kept, d)
 			continue
 		}
-		kept = append(kept, d)
-		if !asked[d] {
-			found = append(found, d)
+		if ms, ok := schemas.Deadline(s.rows[d.key]); ok && ms == d.ms {
+			found, kept = append(found, d), append(kept, d)
 		}
 	}
 	s.index = kept
@@ -104,9 +109,9 @@ func (s *store) dueBy(nowMS int64, asked map[due]bool) (found []due) {
 }
 
 // wake is when dueBy may find something new; false: never, as things stand.
-func (s *store) wake(asked map[due]bool) (int64, bool) {
+func (s *store) wake(asked map[string]int64) (int64, bool) {
 	for _, d := range s.index {
-		if !asked[d] {
+		if asked[d.key] != d.ms {
 			return d.ms, true
 		}
 	}

@@ -29,6 +29,7 @@ type faults struct {
 	unreached float64 // asking of a provider: it is not reached
 	silent    float64 // asking of a provider: done, and not answered in time
 	late      float64 // asking of a provider: done long after the gateway stopped waiting
+	lies      float64 // reply of the gateway: of an amount that was not asked for
 	gone      float64 // asking of a provider: the gateway dies when the provider has done it
 }
 
@@ -45,10 +46,10 @@ func forecast(d dice) weather {
 		}
 	}
 	w := weather{partitions: int32(d.between(1, 4)), members: int(d.between(1, 3)), batch: d.between(1, 40), products: int(d.between(2, 9)), gapMS: d.between(2, 120),
-		commitMS: d.between(1, 30), hold: []int64{0, 0, 2_000, 5_000}[d.IntN(4)], skewMS: d.between(0, 400)}
+		commitMS: []int64{5, 30, 300, 3_000}[d.IntN(4)], hold: []int64{0, 0, 2_000, 5_000}[d.IntN(4)], skewMS: d.between(0, 400)}
 	w.slowMS = []int64{0, 300, 3_000, 20_000}[d.IntN(4)]
 	w.crash, w.ending, w.unknown, w.pause, w.wiped = share(.0006, .004), share(.004, .02), share(.003, .02), share(.001, .004), share(.3, 1)
 	w.lost, w.twice, w.repeats = share(.05, .3), share(.05, .3), share(.08, .3)
-	w.unreached, w.silent, w.late, w.gone = share(.05, .3), share(.06, .4), share(.03, .2), share(.01, .05)
+	w.unreached, w.silent, w.late, w.gone, w.lies = share(.05, .3), share(.06, .4), share(.03, .2), share(.01, .05), share(.003, .05)
 	return w
 }
