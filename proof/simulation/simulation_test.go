@@ -24,7 +24,10 @@ func TestMain(m *testing.M) {
 
 const orders = 500 // of a run
 
-var update = flag.Bool("update", false, "write testdata/rows.txt from what is met")
+var (
+	update  = flag.Bool("update", false, "write testdata/rows.txt from what is met")
+	howMany = flag.Uint64("seeds", 1_000, "runs of TestTheLawsHoldWhateverHappens, for a longer search")
+)
 
 // sweep runs seeds from 0 on side by side, and hands each result to take, one at a time, until take has had enough.
 func sweep(t *testing.T, seeds uint64, take func(Result) (more bool)) {
@@ -52,7 +55,7 @@ func sweep(t *testing.T, seeds uint64, take func(Result) (more bool)) {
 
 // Every seed keeps the laws; together they meet every row of the state tables and every race.
 func TestTheLawsHoldWhateverHappens(t *testing.T) {
-	seeds := uint64(1_000)
+	seeds := *howMany
 	if testing.Short() {
 		seeds = 40
 	}
@@ -74,7 +77,7 @@ func TestTheLawsHoldWhateverHappens(t *testing.T) {
 	t.Logf("%d seeds, %d orders, %d steps in %d transactions, %d records, %s of simulated time, in %s", seeds, all.Orders, all.Steps, all.Commits, all.Records, all.Lasted.Round(time.Second), took.Round(time.Millisecond))
 	t.Log(table(all.Faults))
 	t.Log(table(all.Rows))
-	if !testing.Short() && len(failed) == 0 {
+	if (seeds >= 1_000 || *update) && len(failed) == 0 {
 		wantRows(t, all.Rows)
 	}
 }
