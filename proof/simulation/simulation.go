@@ -46,7 +46,7 @@ const (
 	startMS   = int64(1_800_000_000_000)
 	calmMS    = 45_000         // after the last buyer has begun, the faults stop
 	patience  = 40_000_000_000 // ms after which a run that does not come to rest is called stuck: more than a year
-	maxEvents = 20_000_000
+	maxEvents = 2_000_000      // after which it is called stuck as well
 )
 
 // world is everything that a run consists of.
