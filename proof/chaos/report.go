@@ -110,7 +110,11 @@ func (r Report) JSON(w io.Writer) error { return json.NewEncoder(w).Encode(r) }
 
 // Table prints the report for people.
 func (r Report) Table(w io.Writer) error {
-	fmt.Fprintf(w, "\nseed %d, commit %s, topology %s, %.0f s\n\n", r.Seed, r.Commit, r.Topology, r.Seconds)
+	fmt.Fprintf(w, "\nseed %d, commit %s, topology %s, %.0f s", r.Seed, r.Commit, r.Topology, r.Seconds)
+	if r.Interrupted {
+		fmt.Fprint(w, "; interrupted: the plan was not done to its end")
+	}
+	fmt.Fprint(w, "\n\n")
 	if err := r.Load.Table(w); err != nil {
 		return err
 	}
