@@ -309,6 +309,10 @@ func (d *Dispatcher) accept(r *kgo.Record) {
 	for _, h := range r.Headers {
 		j.parent[h.Key] = h.Value
 	}
+	if err := topics.Newer(r.Topic, r.Value, func(name string) []byte { return j.parent[name] }); err != nil {
+		d.fail(fmt.Errorf("%s/%d@%d: %w: run that build here too", r.Topic, r.Partition, r.Offset, err))
+		return
+	}
 	m := schemas.Decode(r.Value)
 	var err error
 	if j.request, err = payment.RequestOf(m); err == nil && string(r.Key) != m.Key() {

@@ -70,6 +70,16 @@ func (s *Shell) take(ctx goka.Context, value any) {
 		}
 		return row
 	})
+	newer := t.Newer
+	if _, unread := t.Message.(*schemas.Malformed); unread {
+		newer = topics.Newer(s.group.Inbox.Name, raw, func(name string) []byte { return ctx.Headers()[name] })
+	}
+	if newer != nil {
+		newer = fmt.Errorf("group %s: %s/%d@%d: %w: run that build here too", s.group.Name, s.group.Inbox.Name, ctx.Partition(), ctx.Offset(), newer)
+		s.engine.Halt(newer)
+		ctx.Fail(newer)
+		return
+	}
 	switch {
 	case t.Dead == "":
 		s.steps[t.Message.Kind()].Inc()

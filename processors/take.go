@@ -1,6 +1,7 @@
 package processors
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 
@@ -17,6 +18,7 @@ type Taken struct {
 	Row     []byte // of Take: what the row is from now on; nil: it stays as it was
 	Dead    string // why the record is a dead letter: Said then holds only what a waiting client is told
 	Failed  bool   // the record is a dead letter because the step failed, which is a defect of ours or a damaged row
+	Newer   error  // a newer build wrote the row: the record is for a build that can read it, and nothing else here holds
 }
 
 // Said is a message with its bytes: everything is encoded before anything is emitted, so a step is said whole or not at all.
@@ -50,6 +52,9 @@ func (s *State) open() error {
 	}
 	row := s.group.New()
 	if s.before != nil {
+		if err := schemas.Newer(s.before); err != nil {
+			return err
+		}
 		m := schemas.Decode(s.before)
 		if bad, ok := m.(*schemas.Malformed); ok {
 			return fmt.Errorf("the row cannot be read: %s", bad.Reason)
@@ -99,6 +104,9 @@ func (g *Group) TakeOn(key string, value []byte, ms int64, state func() *State) 
 // fail makes the record a dead letter.
 func (g *Group) fail(t *Taken, key string, ms int64, err error) {
 	*t = Taken{Message: t.Message, NowMS: ms, Dead: err.Error(), Failed: true}
+	if errors.Is(err, schemas.ErrNewer) {
+		t.Newer = err
+	}
 	g.refuse(t, key)
 }
 

@@ -139,6 +139,18 @@ func FrameID(b []byte) uint32 {
 	return binary.BigEndian.Uint32(b[1:])
 }
 
+// ErrNewer: the record was written by a newer build, under a schema that this one does not know. This build must not decide on it, nor pass over it.
+var ErrNewer = errors.New("it was written by a newer build of this system")
+
+// Newer answers ErrNewer when the frame names a schema with a higher id than any that is released here; nil otherwise. Whether one of this system wrote the record, only who
+// knows where it came from can tell.
+func Newer(b []byte) error {
+	if id, last := FrameID(b), allOfAll[len(allOfAll)-1].ID; id > last {
+		return fmt.Errorf("%w: schema id %d, and this build knows ids up to %d", ErrNewer, id, last)
+	}
+	return nil
+}
+
 // Decode reads a framed message, written with any released version of its schema. It never fails: bytes that are no message become a *Malformed.
 // The answer shares no memory with b.
 func Decode(b []byte) Message {

@@ -4,6 +4,7 @@ import (
 	"iter"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"oms/schemas"
@@ -33,6 +34,9 @@ var kindNames = func() (names [][]byte) {
 	return names
 }()
 
+// sourcePrefix begins the source of every record of this system.
+const sourcePrefix = "/oms/"
+
 var specVersion = []byte("1.0")
 
 // HeadersOf are the headers, by name, of a message that is said at nowMS by source ("ingest", a group). Facts, outcomes and commands of the border are CloudEvents;
@@ -49,6 +53,8 @@ func HeadersOf(m schemas.Message, source string, nowMS int64, parent Headers) it
 		case interface{ SaidHead() *schemas.Said }:
 			if followed {
 				put(HeaderCorrelation, correlation)
+			} else {
+				put(HeaderSource, []byte(sourcePrefix+source))
 			}
 			return
 		case interface{ FactHead() *schemas.Fact }:
@@ -66,9 +72,19 @@ func HeadersOf(m schemas.Message, source string, nowMS int64, parent Headers) it
 		if followed && !put(HeaderCorrelation, correlation) || cause != "" && !put(HeaderCause, []byte(cause)) {
 			return
 		}
-		_ = put(HeaderSpecVersion, specVersion) && put(HeaderID, []byte(id)) && put(HeaderType, kindNames[m.Kind()]) && put(HeaderSource, []byte("/oms/"+source)) &&
+		_ = put(HeaderSpecVersion, specVersion) && put(HeaderID, []byte(id)) && put(HeaderType, kindNames[m.Kind()]) && put(HeaderSource, []byte(sourcePrefix+source)) &&
 			put(HeaderSubject, []byte(m.Key())) && put(HeaderTime, time.UnixMilli(nowMS).UTC().AppendFormat(nil, "2006-01-02T15:04:05.000Z"))
 	}
+}
+
+// Newer answers schemas.ErrNewer for a record that a newer build of this system wrote; nil otherwise. A stranger's record may name any schema: it lacks the headers that every record
+// of ours carries, but for the rows of tables, where no stranger can write.
+func Newer(topic string, value []byte, header func(name string) []byte) error {
+	table := slices.ContainsFunc(All, func(t Topic) bool { return t.Name == topic && t.Policy == Compact })
+	if table || header(HeaderCorrelation) != nil || strings.HasPrefix(string(header(HeaderSource)), sourcePrefix) {
+		return schemas.Newer(value)
+	}
+	return nil
 }
 
 // MessageID is the identity of what a step says: the row's key, its version after the step, and the place within the step.

@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"oms/internal/kafka"
+	"oms/topics"
 )
 
 var sourceOf = func() map[string]source {
@@ -43,7 +44,7 @@ func (v *Views) follow(ctx context.Context) error {
 		f := newFetch()
 		err := r.Poll(ctx, func(rec *kgo.Record) error {
 			f.take(rec)
-			return nil
+			return topics.Newer(rec.Topic, rec.Value, func(name string) []byte { return kafka.HeaderOf(rec, name) })
 		})
 		if err != nil {
 			return err // what this fetch brought is read again

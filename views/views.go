@@ -19,6 +19,7 @@ import (
 
 	"oms/internal/kafka"
 	"oms/internal/web"
+	"oms/schemas"
 )
 
 // Config of the views.
@@ -98,6 +99,9 @@ func (v *Views) Run(ctx context.Context) error {
 		}
 		if ctx.Err() != nil {
 			return nil
+		}
+		if errors.Is(err, schemas.ErrNewer) {
+			return fmt.Errorf("views: %w: run that build here too", err)
 		}
 		v.log.Warn("views: following is interrupted and begins again where it stood", "error", err)
 		select {

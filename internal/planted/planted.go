@@ -29,16 +29,14 @@ const (
 )
 
 // Engine are the bugs of engine, store and broker that a test of internal/stream catches: go test -tags planted ./internal/stream -run Planted -v.
-var Engine = []Bug{StateBeforeCommit, UnknownIsAborted, StateAhead, DeadlinesNotIndexed, DeadlineAskedOnce, JournalSkipped}
+var Engine = []Bug{StateBeforeCommit, StateAhead, DeadlinesNotIndexed, DeadlineAskedOnce}
 
 // What they do.
 const (
 	StateBeforeCommit   Bug = "state-before-commit"   // the overlay is written before the transaction is committed
-	UnknownIsAborted    Bug = "unknown-is-aborted"    // a commit that was not heard of is taken for an abort
 	StateAhead          Bug = "state-ahead"           // the stored offset is one record ahead of the rows: a recovery leaves one out, and what it had counted is counted again
 	DeadlinesNotIndexed Bug = "deadlines-not-indexed" // the index of deadlines is not written with the rows, but by the next recovery
 	DeadlineAskedOnce   Bug = "deadline-asked-once"   // a deadline that its row ignored is not asked for again
-	JournalSkipped      Bug = "journal-skipped"       // a commit is not noted in the journal of the embedded broker
 )
 
 // OtherPartitioner places keys by another hash than producers do; the test of internal/kafka that pins the hash catches it.

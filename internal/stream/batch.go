@@ -190,9 +190,6 @@ func (s *session) commit(end func() (bool, error)) error {
 	if len(s.messages) > 0 && s.groups > 0 {
 		e.out.touch(offsetsTopic, offsetsPartition(e.cfg.Group, s.groups))
 	}
-	if err := e.fault(FaultEnd); err != nil {
-		return err
-	}
 	written := make([]store.Written, 0, len(s.parts))
 	for p, c := range s.parts {
 		written = append(written, store.Written{Partition: c.table, Offset: e.out.rowsAt[p]})
@@ -202,12 +199,12 @@ func (s *session) commit(end func() (bool, error)) error {
 			return err
 		}
 	}
+	if err := e.fault(FaultEnd); err != nil {
+		return err
+	}
 	flushed := time.Now()
 	committed, err := end()
 	s.open = false
-	if planted.On(planted.UnknownIsAborted) && (!committed || err != nil) {
-		return errors.New("the commit was not confirmed")
-	}
 	if !committed || err != nil {
 		return &unknownError{err: errors.Join(errors.New("the commit was not confirmed"), err)}
 	}
@@ -232,7 +229,7 @@ func (s *session) commit(end func() (bool, error)) error {
 // note writes the transaction into the journal. One without records has nothing that could be seen in part.
 func (s *session) note(offsets bool) error {
 	e := s.e
-	if e.cfg.Journal == nil || len(e.out.places) == 0 || planted.On(planted.JournalSkipped) {
+	if e.cfg.Journal == nil || len(e.out.places) == 0 {
 		return nil
 	}
 	t := kafka.Transaction{ID: e.transactionalID(), Records: e.out.places}

@@ -90,9 +90,10 @@ type Engine struct {
 
 	out      output
 	suspects suspects
-	failures int       // in a row, none of them a record's own
-	fenced   time.Time // last
-	marking  *verdict  // whose lost markers are being written, under its id and epoch; nil: none's
+	failures int                   // in a row, none of them a record's own
+	fenced   time.Time             // last
+	marking  *verdict              // whose lost markers are being written, under its id and epoch; nil: none's
+	halted   atomic.Pointer[error] // why nothing more may be decided here
 	left     atomic.Bool
 	ready    atomic.Bool
 	woken    chan struct{} // closed and replaced at each change of ready
@@ -191,6 +192,9 @@ func (e *Engine) WaitReady(ctx context.Context) error {
 		}
 	}
 }
+
+// Halt ends the engine with the error once the step that calls it has failed: its batch is aborted, and its record waits for another member of the group.
+func (e *Engine) Halt(err error) { e.halted.CompareAndSwap(nil, &err) }
 
 func (e *Engine) setReady(ready bool) {
 	if e.ready.Swap(ready) == ready {

@@ -76,6 +76,9 @@ func (e *Engine) serve(ctx context.Context, c *client, h sarama.ConsumerGroupHan
 		e.setReady(false)
 		var aborted *abortedError
 		var unknown *unknownError
+		if halted := e.halted.Load(); halted != nil && !errors.As(err, &unknown) {
+			return *halted
+		}
 		if err != nil && len(s.messages) > 0 {
 			e.suspects.failed(s.messages)
 		}

@@ -107,3 +107,29 @@ func TestARecordWithoutKeyOrValueReachesTheStep(t *testing.T) {
 		t.Fatalf("met %q and %q", a, b)
 	}
 }
+
+func TestAMemberThatMustNotDecideLeavesTheRecordToOthers(t *testing.T) {
+	kafkatest.Each(t, func(t *testing.T, b kafkatest.Broker) {
+		r, dir, do := newRig(t, b), stateDir(t), errors.New("this one is for others")
+		r.send(40, 10)
+		counting := count(r)
+		i := r.start(dir, func(e *stream.Engine, ctx goka.Context, value []byte) {
+			counting(e, ctx, value)
+			if ctx.Key() == "k7" {
+				e.Halt(do)
+				ctx.Fail(do)
+			}
+		}, nil)
+		if err := i.wait(); !errors.Is(err, do) {
+			t.Fatalf("it ended with %v", err)
+		}
+		i = r.start(dir, counting, nil)
+		r.awaitPassed(i)
+		i.halt()
+		r.verify()
+		r.verifyStore(dir)
+		if dead := r.read(r.dead); len(dead) > 0 {
+			t.Errorf("%d dead letters", len(dead))
+		}
+	})
+}

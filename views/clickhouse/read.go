@@ -82,6 +82,14 @@ type polled struct {
 	next    kafka.Offsets
 }
 
+// fromNewer answers ErrSchema for a record that a newer build wrote: it belongs into tables, but this build cannot say which.
+func fromNewer(rec *kgo.Record) error {
+	if err := topics.Newer(rec.Topic, rec.Value, func(name string) []byte { return kafka.HeaderOf(rec, name) }); err != nil {
+		return fmt.Errorf("%w: %s/%d@%d: %w", ErrSchema, rec.Topic, rec.Partition, rec.Offset, err)
+	}
+	return nil
+}
+
 // fetcher reads and decodes ahead by a poll, so that mapping does not wait for it.
 type fetcher struct {
 	reader *kafka.Reader
@@ -107,6 +115,9 @@ func (f *fetcher) run(ctx context.Context) error {
 		var p polled
 		waiting, cancel := context.WithTimeout(ctx, time.Second)
 		err := f.reader.Poll(waiting, func(rec *kgo.Record) error {
+			if err := fromNewer(rec); err != nil {
+				return err
+			}
 			p.records = append(p.records, open(rec))
 			return nil
 		})
