@@ -17,7 +17,6 @@ type buyer struct {
 	key     string
 	order   schemas.PlaceOrder
 	asks    int // requests sent, which name the commands
-	patient int64
 }
 
 // decide draws what is ordered, before anything happens.
