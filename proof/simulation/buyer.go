@@ -12,11 +12,11 @@ import (
 type buyer struct {
 	w *world
 	*actor
-	n       int
-	id      string // of the order, which derives from the key
-	key     string
-	order   schemas.PlaceOrder
-	asks    int // requests sent, which name the commands
+	n     int
+	id    string // of the order, which derives from the key
+	key   string
+	order schemas.PlaceOrder
+	asks  int // requests sent, which name the commands
 }
 
 // decide draws what is ordered, before anything happens.
