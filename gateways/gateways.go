@@ -137,8 +137,10 @@ func (d *Dispatcher) Run(ctx context.Context) (err error) {
 	d.read(ctx)
 	d.ready.Store(false)
 	d.client.AllowRebalance()
-	d.client.LeaveGroup() // gives the partitions back, as in any rebalance, when what is at a provider has been answered
-	d.resign()
+	d.client.LeaveGroup()                          // gives the partitions back, as in any rebalance, when what is at a provider has been answered
+	if !errors.Is(context.Cause(ctx), ErrFenced) { // it would throw the other one out
+		d.resign()
+	}
 	team.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
 		return fmt.Errorf("gateways: %w", cause)
@@ -170,6 +172,10 @@ func (d *Dispatcher) read(ctx context.Context) {
 		}
 		fetches := d.client.PollRecords(ctx, pollRecords)
 		fetches.EachError(func(topic string, p int32, err error) {
+			if errors.Is(err, kerr.FencedInstanceID) { // the client would ask for its place for ever, and this process would look ready
+				d.fail(fmt.Errorf("%w: group %s, instance %q: give each its own --instance", ErrFenced, Group, d.name))
+				return
+			}
 			if ctx.Err() == nil { // the client goes on by itself
 				d.log.Warn("reading requests", "topic", topic, "partition", p, "error", err)
 			}
@@ -285,6 +291,9 @@ func (d *Dispatcher) located(_ context.Context, _ *kgo.Client, r *kmsg.OffsetFet
 	}
 	return nil
 }
+
+// ErrFenced says that the place in the group is another process's now.
+var ErrFenced = errors.New("fenced: another process uses the same group and instance name")
 
 // ErrOffsetsLost says that the group no longer knows which requests were asked.
 var ErrOffsetsLost = errors.New("the group's offsets are gone")

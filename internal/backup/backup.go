@@ -21,9 +21,10 @@ import (
 
 // The parts of a data directory that are kept. The log and the provider's ledger are cut at one moment. Keys are read after it: one that an order of the log is sealed under was
 // there before the order, and what was erased since must not come back.
-var (
-	cutParts = []string{"kafka", "sandbox"}
-)
+var cutParts = []string{"kafka", "sandbox"}
+
+// keysPart is where the keys are put back, wherever they were.
+const keysPart = "keys"
 
 // lockFile is in the directory of the broker, which holds it locked and has written its process id into it.
 const lockFile = "kafka/lock"
@@ -72,14 +73,16 @@ func Take(ctx context.Context, c Config, into string) (m Manifest, err error) {
 	}
 	defer func() { err = errors.Join(err, p.release()) }()
 	m = Manifest{Version: version, Commit: c.Commit, At: time.Now().UTC()}
-	if err := m.cut(c.Data, cutParts); err != nil {
-		return m, errors.Join(err, m.close())
-	}
 	defer func() { err = errors.Join(err, m.close()) }()
+	for _, part := range cutParts {
+		if err := m.cut(c.Data, part, ""); err != nil {
+			return m, err
+		}
+	}
 	if m.Paused, err = p.resume(); err != nil {
 		return m, err
 	}
-	if err := m.cut(filepath.Dir(c.Keys), []string{filepath.Base(c.Keys)}); err != nil {
+	if err := m.cut(c.Keys, ".", keysPart); err != nil {
 		return m, err
 	}
 	show := progress(c.Progress, &m)
@@ -114,34 +117,28 @@ func vacant(dir string) error {
 // small files are read at once, since they may be written in place; larger ones only grow, so that what is there now can be read later.
 const small = 64 << 10
 
-// cut opens every file of the parts and notes how long it is.
-func (m *Manifest) cut(dir string, parts []string) error {
-	for _, part := range parts {
-		err := filepath.WalkDir(filepath.Join(dir, part), func(path string, d fs.DirEntry, err error) error {
-			if errors.Is(err, fs.ErrNotExist) { // a part that this shop does not have, or a temporary file that has just got its name
-				return nil
-			}
-			rel, relErr := filepath.Rel(dir, path)
-			if err != nil || d.IsDir() || relErr != nil {
-				return errors.Join(err, relErr)
-			}
-			if filepath.ToSlash(rel) == lockFile || strings.HasSuffix(rel, ".tmp") {
-				return nil
-			}
-			f, err := os.Open(path)
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil
-			} else if err != nil {
-				return err
-			}
-			m.Files = append(m.Files, File{Path: filepath.ToSlash(rel), open: f})
-			return m.Files[len(m.Files)-1].measure()
-		})
-		if err != nil {
+// cut opens every file of a part of the directory and notes how long it is. In the backup it is below a name, if there is one.
+func (m *Manifest) cut(dir, part, below string) error {
+	return filepath.WalkDir(filepath.Join(dir, part), func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) { // a part that this shop does not have, or a temporary file that has just got its name
+			return nil
+		}
+		rel, relErr := filepath.Rel(dir, path)
+		if err != nil || d.IsDir() || relErr != nil {
+			return errors.Join(err, relErr)
+		}
+		if strings.HasPrefix(filepath.ToSlash(rel), lockFile) || strings.HasSuffix(rel, ".tmp") {
+			return nil
+		}
+		f, err := os.Open(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		} else if err != nil {
 			return err
 		}
-	}
-	return nil
+		m.Files = append(m.Files, File{Path: filepath.ToSlash(filepath.Join(below, rel)), open: f})
+		return m.Files[len(m.Files)-1].measure()
+	})
 }
 
 func (f *File) measure() error {
@@ -179,7 +176,16 @@ func (f *File) copyTo(into string) error {
 		return err
 	}
 	f.SHA256 = hex.EncodeToString(sum.Sum(nil))
-	return nil
+	return f.check(into)
+}
+
+// check demands the length of a copied file: what grew only may have been cut short meanwhile, as by a disk that is full.
+func (f *File) check(in string) error {
+	info, err := os.Stat(filepath.Join(in, filepath.FromSlash(f.Path)))
+	if err == nil && info.Size() != f.Size {
+		err = fmt.Errorf("%s has %d bytes, and had %d at the cut: try again", f.Path, info.Size(), f.Size)
+	}
+	return err
 }
 
 // put writes a file, with its directory, and waits until the disk has it.

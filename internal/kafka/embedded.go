@@ -128,10 +128,9 @@ func lock(path string) (*os.File, error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("another process is using this directory (%s is locked)", path), f.Close())
 	}
-	if err := f.Truncate(0); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	if _, err := fmt.Fprintln(f, os.Getpid()); err != nil {
+	pid := fmt.Appendln(nil, os.Getpid())
+	_, err = f.WriteAt(pid, 0) // before the rest goes: a full disk has room for what is there
+	if err := errors.Join(err, f.Truncate(int64(len(pid)))); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil

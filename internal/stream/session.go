@@ -43,10 +43,11 @@ type claim struct {
 	partition int32
 	ch        chan *sarama.ConsumerMessage
 	table     *store.Partition
-	position  int64            // next offset to read
-	backlog   int64            // deadlines wait until the position gets here: the end as it was at the assignment
-	asked     map[string]int64 // by key: the deadline whose record was sent, until a record of the key passes
-	again     bool             // the index is looked at, though it knows of nothing new
+	position  int64              // next offset to read
+	backlog   int64              // deadlines wait until the position gets here: the end as it was at the assignment
+	asked     map[string]*asking // by key: deadlines whose records were sent
+	again     bool               // the index is looked at, though it knows of nothing new
+	retry     int64              // ms: from then on it is looked at as well
 }
 
 func (c *claim) Topic() string                            { return c.topic }
@@ -58,7 +59,7 @@ func (c *claim) Messages() <-chan *sarama.ConsumerMessage { return c.ch }
 func newSession(e *Engine, c *client, ctx context.Context, cancel context.CancelFunc, from map[int32]int64) *session {
 	s := &session{e: e, c: c, ctx: ctx, cancel: cancel, parts: map[int32]*claim{}, marked: make(chan struct{}, 1), died: make(chan struct{}, 1), names: map[string][]byte{}}
 	for p, at := range from {
-		s.parts[p] = &claim{topic: e.cfg.Inbox, partition: p, position: at, ch: make(chan *sarama.ConsumerMessage, e.cfg.MaxBatch), asked: map[string]int64{}}
+		s.parts[p] = &claim{topic: e.cfg.Inbox, partition: p, position: at, ch: make(chan *sarama.ConsumerMessage, e.cfg.MaxBatch), asked: map[string]*asking{}, retry: never}
 	}
 	return s
 }

@@ -154,6 +154,42 @@ func TestADeadlineWhoseRecordCameToNothingIsAskedForAgain(t *testing.T) {
 	}
 }
 
+// A row whose step does nothing with its deadline, or fails, is asked more and more rarely, and does not keep the engine busy.
+func TestADeadlineThatIsNeverTakenIsAskedForMoreAndMoreRarely(t *testing.T) {
+	a := newAlarm(newRig(t, embedded(t)))
+	tick := "tick " + strconv.FormatInt(a.now().UnixMilli(), 10)
+	i := a.start(stateDir(t), func(e *stream.Engine, ctx goka.Context, value []byte) {
+		if string(value) == tick {
+			a.mu.Lock()
+			a.rung["k "+tick]++
+			a.mu.Unlock()
+			return
+		}
+		a.step(e, ctx, value)
+	}, a.config)
+	a.set("k", a.now())
+	rung := func(n int) {
+		t.Helper()
+		await(t, "the deadline, time "+strconv.Itoa(n), func() bool { return a.rings()["k "+tick] == n })
+		a.awaitPassed(i)
+	}
+	rung(2) // the second time at once: see answered
+	for n, pause := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second} {
+		a.advance(pause - time.Millisecond)
+		for range 5 { // the engine looks between these
+			a.set("nudge", a.now().Add(time.Hour))
+			a.awaitPassed(i)
+		}
+		if times := a.rings()["k "+tick]; times != n+2 {
+			t.Fatalf("rung %d times within %v after the last, want %d", times, pause, n+2)
+		}
+		a.advance(time.Millisecond)
+		a.set("nudge", a.now().Add(time.Hour))
+		rung(n + 3)
+	}
+	i.halt()
+}
+
 func TestAnIdleEngineWakesForItsDeadline(t *testing.T) {
 	a, dir := newAlarm(newRig(t, embedded(t))), stateDir(t)
 	at := time.Now().Add(300 * time.Millisecond)

@@ -333,6 +333,9 @@ func (s *Sink) reread(ctx context.Context, i intent) (*batch, error) {
 	defer r.Close()
 	b := newBatch()
 	if err := r.To(ctx, to, func(rec *kgo.Record) error { // a log that lost its end is seen to by open
+		if err := fromNewer(rec); err != nil { // its build notes it as done, with its rows
+			return err
+		}
 		if first, ok := from[rec.Topic][rec.Partition]; ok && rec.Offset >= first && rec.Offset < to[rec.Topic][rec.Partition] {
 			b.take(open(rec), func(t *table) bool { return t == i.table })
 		}

@@ -264,6 +264,9 @@ func (w *refilling) refill(ctx context.Context, log *kafka.Reader) error {
 		return insert(ctx, w.conn, w.shadowOf(t), full, "")
 	}
 	err := log.To(ctx, w.held.ends(), func(rec *kgo.Record) error {
+		if err := fromNewer(rec); err != nil {
+			return err
+		}
 		b := newBatch()
 		b.put(rec, func(t *table) bool { return out[t] != nil && w.held.has(t, rec) })
 		for t, rows := range b.blocks {

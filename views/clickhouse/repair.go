@@ -62,7 +62,7 @@ func (s *Sink) remake(ctx context.Context, name string, before func() error) err
 	if err := s.conn.QueryRow(ctx, `SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = {name:String}`, named("name", name)).Scan(&there); err != nil || there > 0 {
 		return err
 	}
-	if s.conn.Exec(ctx, "ATTACH TABLE "+name) == nil {
+	if s.conn.Exec(ctx, "ATTACH TABLE IF NOT EXISTS "+name) == nil {
 		return nil
 	}
 	s.log.Warn("analytics: a table was dropped; it is made again and filled from the log", "table", name)

@@ -122,6 +122,9 @@ func (s *Sink) expected(ctx context.Context, log *kafka.Reader, h held, into *qu
 	}
 	var scratch []byte
 	err := log.To(ctx, h.ends(), func(rec *kgo.Record) error {
+		if err := fromNewer(rec); err != nil {
+			return err
+		}
 		b := newBatch()
 		b.put(rec, func(t *table) bool { return h.has(t, rec) && (into == nil || into.table == t) })
 		for t, bl := range b.blocks {
