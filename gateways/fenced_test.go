@@ -10,6 +10,7 @@ import (
 
 	"oms/gateways/payment"
 	"oms/internal/kafka/kafkatest"
+	"oms/internal/stream"
 )
 
 // Two processes of one name: the one that came first says so and ends, and does not take the other's place from it as it leaves.
@@ -40,8 +41,8 @@ func TestOfTwoGatewaysOfOneNameTheFirstEnds(t *testing.T) {
 	second, running := open()
 	select {
 	case err := <-ended:
-		if !errors.Is(err, ErrFenced) {
-			t.Errorf("the first ended with %v, want %v", err, ErrFenced)
+		if !errors.Is(err, stream.ErrFenced) {
+			t.Errorf("the first ended with %v, want %v", err, stream.ErrFenced)
 		}
 	case <-time.After(30 * time.Second):
 		t.Fatal("the first goes on beside its twin")

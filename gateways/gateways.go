@@ -137,8 +137,8 @@ func (d *Dispatcher) Run(ctx context.Context) (err error) {
 	d.read(ctx)
 	d.ready.Store(false)
 	d.client.AllowRebalance()
-	d.client.LeaveGroup()                          // gives the partitions back, as in any rebalance, when what is at a provider has been answered
-	if !errors.Is(context.Cause(ctx), ErrFenced) { // it would throw the other one out
+	d.client.LeaveGroup()                                 // gives the partitions back, as in any rebalance, when what is at a provider has been answered
+	if !errors.Is(context.Cause(ctx), stream.ErrFenced) { // it would throw the other one out
 		d.resign()
 	}
 	team.Wait()
@@ -173,7 +173,7 @@ func (d *Dispatcher) read(ctx context.Context) {
 		fetches := d.client.PollRecords(ctx, pollRecords)
 		fetches.EachError(func(topic string, p int32, err error) {
 			if errors.Is(err, kerr.FencedInstanceID) { // the client would ask for its place for ever, and this process would look ready
-				d.fail(fmt.Errorf("%w: group %s, instance %q: give each its own --instance", ErrFenced, Group, d.name))
+				d.fail(fmt.Errorf("%w: group %s, instance %q: give each its own --instance", stream.ErrFenced, Group, d.name))
 				return
 			}
 			if ctx.Err() == nil { // the client goes on by itself
@@ -291,9 +291,6 @@ func (d *Dispatcher) located(_ context.Context, _ *kgo.Client, r *kmsg.OffsetFet
 	}
 	return nil
 }
-
-// ErrFenced says that the place in the group is another process's now.
-var ErrFenced = errors.New("fenced: another process uses the same group and instance name")
 
 // ErrOffsetsLost says that the group no longer knows which requests were asked.
 var ErrOffsetsLost = errors.New("the group's offsets are gone")

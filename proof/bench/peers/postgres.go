@@ -276,20 +276,22 @@ func post(ctx context.Context, c Config, url string) (float64, error) {
 			}
 		})
 	}
-	rest := func(d time.Duration) {
-		select {
-		case <-ctx.Done():
-		case <-time.After(d):
-		}
-	}
-	rest(c.Warm)
+	rest(ctx, c.Warm)
 	from, began := placed.Load(), time.Now()
-	rest(c.Duration)
+	rest(ctx, c.Duration)
 	perSecond := float64(placed.Load()-from) / time.Since(began).Seconds()
 	err := context.Cause(ctx)
 	cancel(nil)
 	all.Wait()
 	return perSecond, err
+}
+
+// rest lets the others work for a while, or until the context ends.
+func rest(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
 }
 
 func one(ctx context.Context, client *http.Client, url string, n int64, dice *rand.Rand) error {

@@ -247,9 +247,9 @@ func (s *streams) closed(ctx context.Context, k kafka.Settings) (perSecond float
 	if err := b.until(ctx, func() bool { return confirmed.Load() > 0 }); err != nil {
 		return 0, err
 	}
-	time.Sleep(s.Warm)
+	rest(ctx, s.Warm)
 	from, began := confirmed.Load(), time.Now()
-	time.Sleep(s.Duration)
+	rest(ctx, s.Duration)
 	perSecond = float64(confirmed.Load()-from) / time.Since(began).Seconds()
 	close(enough)
 	return perSecond, b.until(ctx, func() bool { return confirmed.Load() == placed.Load() })
