@@ -76,6 +76,9 @@ func (w *heard) reader() string {
 }
 
 // ask a ClickHouse over plain HTTP; the answer is tab-separated.
+// asking is of ClickHouse: it is nicer than all else here, and on a loaded machine a mutation takes a quarter of a second a part.
+var asking = &http.Client{Timeout: 5 * time.Minute}
+
 func ask(address, query string) (string, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
@@ -83,7 +86,7 @@ func ask(address, query string) (string, error) {
 	}
 	database := strings.Trim(u.Path, "/")
 	u.Path, u.RawQuery = "/", url.Values{"database": {database}}.Encode()
-	res, err := client.Post(u.String(), "text/plain", strings.NewReader(query))
+	res, err := asking.Post(u.String(), "text/plain", strings.NewReader(query))
 	if err != nil {
 		return "", err
 	}
