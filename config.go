@@ -257,7 +257,7 @@ func isAddress(s string) bool {
 
 // settings are the Kafka client's view of the configuration.
 func (k KafkaConfig) settings() (kafka.Settings, error) {
-	s := kafka.Settings{Brokers: k.Brokers, ClientID: k.ClientID, Rack: k.Rack}
+	s := kafka.Settings{Brokers: k.Brokers, ClientID: k.ClientID, Rack: k.Rack, Gather: 5 * time.Millisecond}
 	if k.TLS.Enabled {
 		s.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 		if k.TLS.CA != "" {

@@ -115,8 +115,8 @@ func (d *Dispatcher) Run(ctx context.Context) (err error) {
 		kgo.ConsumerGroup(Group), kgo.ConsumeTopics(topics.PaymentRequests.Name), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.SessionTimeout(10 * time.Second), kgo.BlockRebalanceOnPoll(), kgo.DisableAutoCommit(),
 		kgo.OnPartitionsAssigned(d.assigned), kgo.OnPartitionsRevoked(d.revoked), kgo.OnPartitionsLost(d.gone), kgo.OnOffsetsFetched(d.located),
-		// One produce request at a time: replies of a busy moment gather behind it, one of an idle moment goes at once.
-		kgo.ProducerLinger(0), kgo.MaxProduceRequestsInflightPerBroker(1),
+		// One produce request at a time: replies of a busy moment gather behind it as well.
+		kgo.ProducerLinger(d.kafka.Gather), kgo.MaxProduceRequestsInflightPerBroker(1),
 	}
 	if d.name != "" {
 		opts = append(opts, kgo.InstanceID(d.name))

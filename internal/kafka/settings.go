@@ -28,6 +28,9 @@ type Settings struct {
 	TLS      *tls.Config    // nil: no encryption
 	SASL     sasl.Mechanism // nil: no authentication
 
+	// Gather is how long a record outside transactions waits for company, whatever its partition. Each request costs a real broker about as much as a transaction does.
+	Gather time.Duration
+
 	// Dial replaces the network, for an embedded broker in the same process. It excludes TLS.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -58,9 +61,9 @@ func (s Settings) Options(extra ...kgo.Opt) []kgo.Opt {
 	return append(opts, extra...)
 }
 
-// NewProducer is a client for records outside transactions: idempotent, acknowledged by all replicas in sync, sent at once.
+// NewProducer is a client for records outside transactions: idempotent, acknowledged by all replicas in sync, sent when they have gathered.
 func (s Settings) NewProducer(extra ...kgo.Opt) (*kgo.Client, error) {
-	return s.client(append([]kgo.Opt{kgo.ProducerLinger(0)}, extra...)...)
+	return s.client(append([]kgo.Opt{kgo.ProducerLinger(s.Gather)}, extra...)...)
 }
 
 func (s Settings) client(extra ...kgo.Opt) (*kgo.Client, error) {

@@ -95,6 +95,7 @@ var scenarios = []scenario{
 	{name: "engine", door: "kafka", alone: true, run: engine},
 	{name: "sink", door: "kafka", alone: true, optional: true, run: sink},
 	{name: "reports", door: "http", alone: true, optional: true, run: askReports},
+	{name: "hops", door: "http", optional: true, run: hopByHop},
 	{name: "ladder", door: "http", optional: true, run: ladder},
 }
 
@@ -135,6 +136,7 @@ type run struct {
 	Config
 	name   string // of the scenario
 	prefix string // of products and orders: no two scenarios on one system share any
+	hops   *hops  // of the scenario of that name
 }
 
 // Run measures the scenarios one after the other. With an error the report holds what was measured before it.

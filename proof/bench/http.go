@@ -19,6 +19,7 @@ import (
 type door struct {
 	client *fasthttp.HostClient
 	record *workload.Record
+	hops   *hops // nil: not watched
 }
 
 // waitSeconds is how long a client of the latency scenario lets the server wait for a decision.
@@ -29,7 +30,7 @@ func (r *run) door(connections int) (*door, error) {
 	if err != nil || u.Host == "" {
 		return nil, fmt.Errorf("server: %q: want http://HOST:PORT", r.Server)
 	}
-	return &door{record: r.Record, client: &fasthttp.HostClient{Addr: u.Host, MaxConns: connections, ReadTimeout: patience, MaxIdleConnDuration: time.Minute}}, nil
+	return &door{record: r.Record, hops: r.hops, client: &fasthttp.HostClient{Addr: u.Host, MaxConns: connections, ReadTimeout: patience, MaxIdleConnDuration: time.Minute}}, nil
 }
 
 func (d *door) close() { d.client.CloseIdleConnections() }
@@ -68,6 +69,7 @@ func (d *door) order(o workload.Order, prefer string) (status string, err error)
 	if err != nil {
 		return "", err
 	}
+	sent := time.Now()
 	err = d.post("/api/orders", doc.Key, prefer, doc.Body, func(code int, body []byte) error {
 		if code != fasthttp.StatusCreated && code != fasthttp.StatusOK {
 			return fmt.Errorf("POST /api/orders was answered %d: %.300s", code, body)
@@ -78,7 +80,9 @@ func (d *door) order(o workload.Order, prefer string) (status string, err error)
 				return fmt.Errorf("the answer to POST /api/orders: %w", err)
 			}
 		}
-		status = a.Status
+		if status = a.Status; d.hops != nil {
+			d.hops.answered(a.OrderID, sent)
+		}
 		d.tell(doc.Key, doc.Body, code, a)
 		return nil
 	})

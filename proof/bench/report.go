@@ -41,6 +41,8 @@ type Result struct {
 
 	Rate     int      `json:"rate,omitempty"` // orders per second that were meant
 	Latency  *Latency `json:"latency_ms,omitempty"`
+	Hops     []Hop    `json:"hops,omitempty"`
+	Phases   []Phase  `json:"transactions,omitempty"`
 	Steps    []Result `json:"steps,omitempty"` // of a ladder, by rate
 	Oversold *int64   `json:"oversold,omitempty"`
 
@@ -115,6 +117,7 @@ func (r Result) rows(w io.Writer) {
 	if l := r.Latency; l != nil {
 		row("latency", "p50 %.1f  p95 %.1f  p99 %.1f  p99.9 %.1f  max %.1f ms", l.P50, l.P95, l.P99, l.P999, l.Max)
 	}
+	r.hopRows(row)
 	for _, outcome := range slices.Sorted(maps.Keys(r.Outcomes)) {
 		row("outcome", "%s %d", outcome, r.Outcomes[outcome])
 	}
