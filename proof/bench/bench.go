@@ -87,6 +87,7 @@ type scenario struct {
 var scenarios = []scenario{
 	{name: "throughput-kafka", door: "kafka", run: retailThroughput},
 	{name: "throughput-kafka-wholesale", door: "kafka", run: wholesaleThroughput},
+	{name: "throughput-kafka-invoice", door: "kafka", optional: true, run: invoiceThroughput},
 	{name: "throughput-http", door: "http", run: singlePosts},
 	{name: "throughput-http-batch", door: "http", run: batchPosts},
 	{name: "latency", door: "http", run: latency},

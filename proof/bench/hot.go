@@ -39,17 +39,18 @@ func memory(ctx context.Context, r *run) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	return r.fixed(ctx, "retail, 1.15 lines, invoice, all live", r.Live, func(n int) *schemas.PlaceOrder {
-		o := shop.Order(n)
-		o.Payment = workload.Payment{Method: string(schemas.PaymentMethodInvoice)}
-		return placing(o)
-	}, 3*time.Second)
+	return r.fixed(ctx, "retail, 1.15 lines, invoice, all live", r.Live, func(n int) *schemas.PlaceOrder { return onInvoice(shop.Order(n)) }, 3*time.Second)
+}
+
+func onInvoice(o workload.Order) *schemas.PlaceOrder {
+	o.Payment = workload.Payment{Method: string(schemas.PaymentMethodInvoice)}
+	return placing(o)
 }
 
 // single is an order for one unit, on invoice.
 func (r *run) single(n int, productID string) *schemas.PlaceOrder {
-	return placing(workload.Order{Key: fmt.Sprintf("%sh%08d", r.prefix, n), CustomerID: fmt.Sprintf("cus_%s%06d", r.prefix, n%1_000), Currency: workload.Currency,
-		Lines: []workload.Line{{ProductID: productID, Quantity: 1}}, Payment: workload.Payment{Method: string(schemas.PaymentMethodInvoice)}})
+	return onInvoice(workload.Order{Key: fmt.Sprintf("%sh%08d", r.prefix, n), CustomerID: fmt.Sprintf("cus_%s%06d", r.prefix, n%1_000), Currency: workload.Currency,
+		Lines: []workload.Line{{ProductID: productID, Quantity: 1}}})
 }
 
 // stock asks the server for the product's units until it has seen the reservations, for the read side follows the topics on its own.

@@ -54,6 +54,17 @@ func retailThroughput(ctx context.Context, r *run) (Result, error) {
 	return r.throughput(ctx, workload.Shop{Products: catalogue, OnHand: plenty})
 }
 
+// invoiceThroughput is of orders that no provider has to be asked for.
+func invoiceThroughput(ctx context.Context, r *run) (Result, error) {
+	shop, err := r.shop(ctx, workload.Shop{Products: catalogue, OnHand: plenty})
+	if err != nil {
+		return Result{}, err
+	}
+	return r.against(ctx, "retail, 1.15 lines, invoice", r.Record, nil, func(ctx context.Context, t *tally) (int64, error) {
+		return r.pour(ctx, t, 0, func(n int) *schemas.PlaceOrder { return onInvoice(shop.Order(n)) })
+	})
+}
+
 func wholesaleThroughput(ctx context.Context, r *run) (Result, error) {
 	r.Window = max(1, r.Window/10) // an order has twenty times the lines, so a smaller window is as full
 	return r.throughput(ctx, workload.Shop{Products: catalogue, OnHand: plenty, Wholesale: true})
