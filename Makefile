@@ -26,7 +26,7 @@ lint:
 	$(STATICCHECK) ./...
 
 unit:
-	$(GOTESTSUM) --format pkgname-and-test-fails -- -count=1 -timeout 20m ./... # -count=1: the cache of results does not know the binary that proof/chaos starts
+	$(GOTESTSUM) --format pkgname-and-test-fails -- -count=1 -timeout 40m ./... # -count=1: the cache of results does not know the binary that proof/chaos starts
 
 race:
 	$(GOTESTSUM) --format pkgname-and-test-fails -- -race -short -timeout 20m $(RACE)

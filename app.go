@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"oms/ingest"
@@ -71,6 +73,7 @@ type app struct {
 // does not end the server.
 func serve(r *run, conf Config, roles []string, then func(context.Context, *app) error) (err error) {
 	a := &app{run: r, conf: conf, roles: roles, metrics: prometheus.NewRegistry(), fault: make(chan error, 1)}
+	a.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	defer func() {
 		for _, c := range slices.Backward(a.closers) {
 			switch e := c(); {
@@ -110,7 +113,9 @@ func (a *app) openCluster() (err error) {
 				tables = append(tables, t.Name)
 			}
 		}
-		a.embedded, err = kafka.StartEmbedded(a.ctx, kafka.EmbeddedConfig{Dir: filepath.Join(a.conf.Data, "kafka"), Listen: a.conf.Kafka.Listen, Fsync: a.conf.Kafka.Fsync, Tables: tables, Log: a.log})
+		labelled("broker", func() {
+			a.embedded, err = kafka.StartEmbedded(a.ctx, kafka.EmbeddedConfig{Dir: filepath.Join(a.conf.Data, "kafka"), Listen: a.conf.Kafka.Listen, Fsync: a.conf.Kafka.Fsync, Tables: tables, Log: a.log})
+		})
 		if err != nil {
 			return err
 		}
@@ -199,7 +204,7 @@ func (a *app) openSandbox() (err error) {
 	if !a.has(roleSandbox) || a.conf.Payments.Sandbox.URL != "" {
 		return nil
 	}
-	a.sandbox, err = startSandbox(a.run, a.conf)
+	labelled("sandbox", func() { a.sandbox, err = startSandbox(a.run, a.conf) })
 	if err != nil {
 		return err
 	}
@@ -245,6 +250,11 @@ func (a *app) openGroups() (err error) {
 	return nil
 }
 
+// labelled runs do, and the goroutines that it starts, under the label by which a profile tells the parts of the process apart. What a timer starts has no label.
+func labelled(part string, do func()) {
+	pprof.Do(context.Background(), pprof.Labels("part", part), func(context.Context) { do() })
+}
+
 // failed ends the process: a part that others rest on cannot go on.
 func (a *app) failed(err error) {
 	select {
@@ -266,7 +276,7 @@ func (a *app) runParts(then func(context.Context, *app) error) error {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			ended <- end{p.name, p.run(ctx)}
+			labelled(p.name, func() { ended <- end{p.name, p.run(ctx)} })
 		}()
 		stops = append(stops, func() { cancel(); <-done })
 	}

@@ -64,6 +64,7 @@ func (a *app) checkHTTP() error { return web.CheckListen(a.conf.HTTP, auth) }
 func (a *app) openHTTP() error {
 	server := web.New(web.Config{Authenticator: auth, Public: append(slices.Clone(web.HealthPaths), "/", "/openapi.json", "/docs"), Log: a.log})
 	web.Health(server, a.ready, a.details, a.metrics)
+	web.Profile(server)
 	stopping := func() {}
 	if a.has(roleIngest, roleViews) {
 		v, err := a.openRooms()
@@ -122,7 +123,9 @@ func (a *app) openRooms() (*views.Views, error) {
 	if !a.has(roleIngest) {
 		return v, nil
 	}
-	a.commands, err = ingest.New(ingest.Config{Kafka: a.cluster, Views: v, Seal: keys, Secret: secret, Settings: a.conf.stamped(), Log: a.log})
+	labelled("ingest", func() {
+		a.commands, err = ingest.New(ingest.Config{Kafka: a.cluster, Views: v, Seal: keys, Secret: secret, Settings: a.conf.stamped(), Log: a.log})
+	})
 	if err != nil {
 		return nil, err
 	}

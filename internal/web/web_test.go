@@ -43,10 +43,17 @@ func app(t *testing.T, log io.Writer) *fiber.App {
 	return a
 }
 
+// local is a request of the same machine.
+func local(path string) *http.Request {
+	req := httptest.NewRequest(http.MethodGet, path, nil)
+	req.Host = "localhost:8080"
+	return req
+}
+
 func ask(t *testing.T, a *fiber.App, method, path string, headers ...string) (*http.Response, string) {
 	t.Helper()
-	req := httptest.NewRequest(method, path, nil)
-	req.Host = "localhost:8080"
+	req := local(path)
+	req.Method = method
 	for i := 0; i < len(headers); i += 2 {
 		if headers[i] == "Host" {
 			req.Host = headers[i+1]

@@ -31,12 +31,13 @@ type Config struct {
 	Door      string        // "kafka" or "http": only scenarios through this door; empty: all
 	Warm      time.Duration // before measuring; 0: 5 s
 	Duration  time.Duration // of measuring; 0: 20 s
-	Rate      int           // orders per second of the latency scenario; 0: 500
+	Rate      int           // orders per second of scenarios latency, hops and sink; 0: 500
 	Window    int           // orders under way at most, door kafka; 0: 20,000
 	Workers   int           // requests under way at most, door http; 0: 64
 	Units     int64         // of the hot product; 0: 100,000
-	Live      int           // orders to hold in the memory scenario; 0: 100,000
+	Live      int           // orders to hold in scenarios memory and recovery; the last step of growth begins there; 0: 100,000
 	Lines     int           // order lines of the reports scenario; 0: 1,000,000
+	Profiles  string        // directory for a profile of the server's processor, one a measurement that has a duration; empty: none
 	Records   int           // steps of each side in the engine scenario; 0: 200,000
 
 	Commit     string // what was built; for the report alone, as the next two
@@ -96,6 +97,8 @@ var scenarios = []scenario{
 	{name: "engine", door: "kafka", alone: true, run: engine},
 	{name: "sink", door: "kafka", alone: true, optional: true, run: sink},
 	{name: "reports", door: "http", alone: true, optional: true, run: askReports},
+	{name: "growth", door: "kafka", alone: true, optional: true, run: growth},
+	{name: "recovery", door: "kafka", alone: true, optional: true, run: recovery},
 	{name: "hops", door: "http", optional: true, run: hopByHop},
 	{name: "ladder", door: "http", optional: true, run: ladder},
 }

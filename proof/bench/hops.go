@@ -3,16 +3,12 @@ package bench
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"oms/internal/kafka"
@@ -118,7 +114,7 @@ func (h *hops) measured(since time.Time) []Hop {
 		if times[0].Before(since) || slices.ContainsFunc(times[:], time.Time.IsZero) {
 			continue
 		}
-		for i := range way {
+		for i := range way { // the client may be answered before the fact is read here
 			_ = each[i].RecordValue(max(1, times[i+1].Sub(times[i]).Microseconds()))
 		}
 	}
@@ -149,12 +145,15 @@ func hopByHop(ctx context.Context, r *run) (Result, error) {
 	reading, stop := context.WithCancel(ctx)
 	failed := make(chan error, 1)
 	go func() { failed <- h.follow(reading) }()
-	defer func() { stop(); <-failed }()
 	r.hops = h
 	warmed := make(chan counted, 1)
 	warm := time.AfterFunc(r.Warm, func() { warmed <- r.transactions(ctx) })
 	defer warm.Stop()
 	result, err := r.paced(ctx, shop, mix(s), r.Rate, r.Warm, r.Duration, 0)
+	stop()
+	if ended := <-failed; err == nil && !errors.Is(ended, context.Canceled) {
+		err = ended
+	}
 	if err != nil {
 		return result, err
 	}
@@ -163,51 +162,10 @@ func hopByHop(ctx context.Context, r *run) (Result, error) {
 		return result, err
 	}
 	result.Phases, result.Hops = to.since(from), h.measured(from.at)
+	if result.Hops == nil {
+		return result, errors.New("no order was seen on its whole way")
+	}
 	return result, nil
-}
-
-// counted are the transactions of all groups up to a moment.
-type counted struct {
-	at    time.Time
-	err   error
-	parts map[string]map[string][2]float64 // by group, by phase or "records": sum and count
-}
-
-// transactions asks the system's metrics.
-func (r *run) transactions(ctx context.Context) counted {
-	c := counted{at: time.Now(), parts: map[string]map[string][2]float64{}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(r.Server, "/")+"/metrics", nil)
-	if err != nil {
-		return counted{err: err}
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return counted{err: err}
-	}
-	defer res.Body.Close()
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(res.Body)
-	if err != nil {
-		return counted{err: fmt.Errorf("GET /metrics: %w", err)}
-	}
-	for family, phase := range map[string]string{"stream_phase_seconds": "", "stream_batch_records": "records"} {
-		for _, m := range families[family].GetMetric() {
-			group, name := "", phase
-			for _, l := range m.GetLabel() {
-				switch l.GetName() {
-				case "group":
-					group = l.GetValue()
-				case "phase":
-					name = l.GetValue()
-				}
-			}
-			if c.parts[group] == nil {
-				c.parts[group] = map[string][2]float64{}
-			}
-			c.parts[group][name] = [2]float64{m.GetHistogram().GetSampleSum(), float64(m.GetHistogram().GetSampleCount())}
-		}
-	}
-	return c
 }
 
 func (c counted) since(before counted) (all []Phase) {

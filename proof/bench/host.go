@@ -1,10 +1,12 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -21,9 +23,10 @@ type usage struct {
 	server, client time.Duration // processor time, user and system
 	resident, peak int64         // bytes
 	disk           map[string]int64
+	mallocs, bytes float64 // allocated by the server's process
 }
 
-// usage reads /proc and the data directory. What cannot be read counts as not measured: the figures are then absent from the report.
+// usage reads /proc, the data directory and the metrics. What cannot be read counts as not measured: the figures are then absent from the report.
 func (c Config) usage() usage {
 	var u usage
 	var self syscall.Rusage
@@ -33,6 +36,11 @@ func (c Config) usage() usage {
 	if c.PID > 0 {
 		u.server = processorTime(c.PID)
 		u.resident, u.peak = chaos.Memory(c.PID)
+	}
+	if c.Server != "" {
+		if families, err := c.metrics(context.Background()); err == nil { // ends by itself
+			u.mallocs, u.bytes = counter(families, "go_memstats_mallocs_total"), counter(families, "go_memstats_alloc_bytes_total")
+		}
 	}
 	if c.DataDir != "" {
 		u.disk = diskBytes(c.DataDir)
@@ -55,7 +63,10 @@ func processorTime(pid int) time.Duration {
 	return time.Duration(user+system) * time.Second / ticksPerSecond
 }
 
-// diskBytes are the sizes of the files below dir by its first level. Files come and go while it looks, so one that is gone counts nothing.
+// ofTopic finds the topic in the path of a file of the embedded broker's log.
+var ofTopic = regexp.MustCompile(`^kafka/log/partitions/(.+)-[0-9]+/`)
+
+// diskBytes are the sizes of the files below dir by its first level, and those of Kafka's log by topic. Files come and go while it looks, so one that is gone counts nothing.
 func diskBytes(dir string) map[string]int64 {
 	sizes := map[string]int64{}
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -67,14 +78,17 @@ func diskBytes(dir string) map[string]int64 {
 			return nil
 		}
 		rel, _ := filepath.Rel(dir, path)
-		first, _, _ := strings.Cut(filepath.ToSlash(rel), "/")
-		sizes[first] += info.Size()
+		name, _, _ := strings.Cut(filepath.ToSlash(rel), "/")
+		if m := ofTopic.FindStringSubmatch(filepath.ToSlash(rel)); m != nil {
+			name = "kafka: " + m[1]
+		}
+		sizes[name] += info.Size()
 		return nil
 	})
 	return sizes
 }
 
-// spent puts processor time per order into the result.
+// spent puts processor time and allocations per order into the result.
 func (r *Result) spent(before, after usage, orders int64) {
 	if orders == 0 {
 		return
@@ -84,6 +98,9 @@ func (r *Result) spent(before, after usage, orders int64) {
 		r.ServerCPUMS = per(after.server - before.server)
 	}
 	r.ClientCPUMS = per(after.client - before.client)
+	if before.mallocs > 0 && after.mallocs > 0 {
+		r.Allocations, r.AllocatedBytes = (after.mallocs-before.mallocs)/float64(orders), (after.bytes-before.bytes)/float64(orders)
+	}
 }
 
 // grown puts disk and memory per order into the result.

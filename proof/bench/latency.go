@@ -93,10 +93,15 @@ func (r *run) paced(ctx context.Context, shop *workload.Shop, mix string, rate i
 	var done atomic.Int64
 	var before usage
 	var began time.Time
+	shares := func() (map[string]float64, error) { return nil, nil }
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	warmed := max(0, plan.warm-1) // its latency does not count
 	start := r.usage()
 	h, err := plan.run(ctx, func(n int) error {
-		if n == plan.warm {
+		if n == warmed {
 			before, began = r.usage(), time.Now()
+			shares = r.watchShares(ctx, int(duration.Seconds()))
 		}
 		status, err := d.order(shop.Order(first+n), fmt.Sprintf("wait=%d", waitSeconds))
 		if err != nil {
@@ -113,6 +118,9 @@ func (r *run) paced(ctx context.Context, shop *workload.Shop, mix string, rate i
 		return Result{}, err
 	}
 	result := Result{Mix: mix, Rate: rate, Orders: int64(plan.total), Outcomes: map[string]int64{}, Latency: percentiles(h), Seconds: time.Since(began).Seconds()}
+	if result.Shares, err = shares(); err != nil {
+		return result, err
+	}
 	outcomes.Range(func(status, count any) bool {
 		result.Outcomes[status.(string)] = count.(*atomic.Int64).Load()
 		return true

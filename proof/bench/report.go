@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -48,16 +49,21 @@ type Result struct {
 
 	ServerCPUMS      float64            `json:"server_cpu_ms_per_order,omitempty"` // user and system time of its process, broker included when embedded
 	ClientCPUMS      float64            `json:"client_cpu_ms_per_order,omitempty"` // of this generator
+	Allocations      float64            `json:"allocations_per_order,omitempty"`   // of the server's process: objects
+	AllocatedBytes   float64            `json:"allocated_bytes_per_order,omitempty"`
+	Shares           map[string]float64 `json:"processor_share_by_part,omitempty"` // per cent, of a profile
 	BytesPerOrder    float64            `json:"bytes_per_order,omitempty"`         // growth of the data directory
-	BytesBy          map[string]float64 `json:"bytes_per_order_by,omitempty"`      // the same by directory
+	BytesBy          map[string]float64 `json:"bytes_per_order_by,omitempty"`      // the same by directory, Kafka's by topic
 	ResidentMiB      float64            `json:"resident_mib,omitempty"`            // at rest at the end
 	PeakResidentMiB  float64            `json:"peak_resident_mib,omitempty"`
 	BytesPerResident float64            `json:"resident_bytes_per_order,omitempty"` // growth of resident memory over the scenario
 
-	Sink   *Sink              `json:"sink,omitempty"`
-	Asked  []Asked            `json:"reports,omitempty"`
-	Sides  []Side             `json:"sides,omitempty"`  // of the engine scenario
-	Ratios map[string]float64 `json:"ratios,omitempty"` // engine ÷ stock goka by distribution of keys
+	Growth   []Step             `json:"growth,omitempty"`
+	Recovery *Recovery          `json:"recovery,omitempty"`
+	Sink     *Sink              `json:"sink,omitempty"`
+	Asked    []Asked            `json:"reports,omitempty"`
+	Sides    []Side             `json:"sides,omitempty"`  // of the engine scenario
+	Ratios   map[string]float64 `json:"ratios,omitempty"` // engine ÷ stock goka by distribution of keys
 }
 
 // Side is one engine on one distribution of keys.
@@ -124,18 +130,8 @@ func (r Result) rows(w io.Writer) {
 	if r.Oversold != nil {
 		row("oversold", "%d units", *r.Oversold)
 	}
-	if r.ServerCPUMS > 0 {
-		row("processor time", "%.3f ms an order in the server, %.3f in this generator", r.ServerCPUMS, r.ClientCPUMS)
-	}
-	if r.BytesPerOrder > 0 {
-		row("disk", "%.0f bytes an order", r.BytesPerOrder)
-		for _, dir := range slices.Sorted(maps.Keys(r.BytesBy)) {
-			row("", "%.0f %s", r.BytesBy[dir], dir)
-		}
-	}
-	if r.ResidentMiB > 0 {
-		row("memory", "%.0f MiB resident, %.0f at most", r.ResidentMiB, r.PeakResidentMiB)
-	}
+	r.costRows(row)
+	r.growthRows(row)
 	if s := r.Sink; s != nil {
 		row("sink", "%d rows, %.0f rows/s from the start of the process, %.1f s to catch up", s.Rows, s.RowsPerSecond, s.CatchUp)
 		row("bare inserts", "%.0f rows/s: the sink has %.0f %% of them", s.BarePerSecond, 100*s.OfBare)
@@ -162,5 +158,27 @@ func (r Result) rows(w io.Writer) {
 	for _, s := range r.Steps {
 		s.Scenario = ""
 		s.rows(w)
+	}
+}
+
+// costRows tell what an order takes of processor, memory and disk.
+func (r Result) costRows(row func(what, format string, args ...any)) {
+	if r.ServerCPUMS > 0 {
+		row("processor time", "%.3f ms an order in the server, %.3f in this generator", r.ServerCPUMS, r.ClientCPUMS)
+	}
+	if r.Allocations > 0 {
+		row("allocations", "%.0f objects, %.1f kB an order in the server", r.Allocations, r.AllocatedBytes/1000)
+	}
+	for i, part := range slices.SortedFunc(maps.Keys(r.Shares), func(a, b string) int { return cmp.Compare(r.Shares[b], r.Shares[a]) }) {
+		row(map[bool]string{true: "share"}[i == 0], "%4.1f %% %s", r.Shares[part], part)
+	}
+	if r.BytesPerOrder > 0 {
+		row("disk", "%.0f bytes an order, %.2f GB a million", r.BytesPerOrder, r.BytesPerOrder/1000)
+		for _, dir := range slices.Sorted(maps.Keys(r.BytesBy)) {
+			row("", "%.0f %s", r.BytesBy[dir], dir)
+		}
+	}
+	if r.ResidentMiB > 0 {
+		row("memory", "%.0f MiB resident, %.0f at most", r.ResidentMiB, r.PeakResidentMiB)
 	}
 }

@@ -203,7 +203,11 @@ func medianP99(all []Latency) float64 {
 
 // with runs a system on the directory.
 func (r *run) with(ctx context.Context, dir string, flags []string, do func(*chaos.Process) error) (err error) {
-	p, err := chaos.Start(ctx, r.Binary, os.Stderr, append([]string{"--log", "warn", "up", "--data", dir, "--http", "127.0.0.1:0"}, flags...)...)
+	args := append([]string{"--log", "warn", "up", "--data", dir, "--http", "127.0.0.1:0"}, flags...)
+	if r.File != "" {
+		args = append([]string{"--config", r.File}, args...)
+	}
+	p, err := chaos.Start(ctx, r.Binary, os.Stderr, args...)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -144,6 +145,7 @@ func (t *tally) sample(r *run, acknowledged *atomic.Int64) sample {
 type window struct {
 	from, to sample
 	bySecond []int64 // confirmed
+	shares   map[string]float64
 }
 
 // watch measures after a warm-up, for a while, and tells about it.
@@ -152,6 +154,7 @@ func (t *tally) watch(ctx context.Context, r *run, acknowledged *atomic.Int64) (
 		return w, err
 	}
 	w.from = t.sample(r, acknowledged)
+	shares := r.watchShares(ctx, int(r.Duration.Seconds()))
 	marked := w.from.confirmed
 	err = sleep(ctx, r.Duration, func() {
 		if now := t.confirmed(); int(time.Since(w.from.at).Seconds()) > len(w.bySecond) {
@@ -160,14 +163,16 @@ func (t *tally) watch(ctx context.Context, r *run, acknowledged *atomic.Int64) (
 		r.say("%s: %.0f confirmed/s", r.name, float64(t.confirmed()-w.from.confirmed)/time.Since(w.from.at).Seconds())
 	})
 	w.to = t.sample(r, acknowledged)
-	return w, err
+	var failed error
+	w.shares, failed = shares()
+	return w, cmp.Or(err, failed)
 }
 
 // into puts the rate and the cost of what was decided into the result.
 func (w window) into(r *Result) {
 	r.Seconds = w.to.at.Sub(w.from.at).Seconds()
 	r.PerSecond = float64(w.to.confirmed-w.from.confirmed) / r.Seconds
-	r.BySecond = w.bySecond
+	r.BySecond, r.Shares = w.bySecond, w.shares
 	r.AcknowledgedPerSecond = float64(w.to.acknowledged-w.from.acknowledged) / r.Seconds
 	r.spent(w.from.usage, w.to.usage, w.to.decided-w.from.decided)
 }

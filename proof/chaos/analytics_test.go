@@ -75,10 +75,10 @@ func (w *heard) reader() string {
 	return at
 }
 
-// ask a ClickHouse over plain HTTP; the answer is tab-separated.
 // asking is of ClickHouse: it is nicer than all else here, and on a loaded machine a mutation takes a quarter of a second a part.
 var asking = &http.Client{Timeout: 5 * time.Minute}
 
+// ask a ClickHouse over plain HTTP; the answer is tab-separated.
 func ask(address, query string) (string, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
