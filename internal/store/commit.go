@@ -35,7 +35,7 @@ func (db *DB) Commit(parts []Written) error {
 			return err
 		}
 	}
-	b := db.db.NewBatch()
+	b := db.db.NewBatch(pebble.WithMaxRetainedSizeBytes(batchBytes))
 	defer b.Close()
 	for _, w := range parts {
 		if w.Offset < 0 {
@@ -56,6 +56,9 @@ func (db *DB) Commit(parts []Written) error {
 	}
 	return nil
 }
+
+// batchBytes of memory a batch keeps for the next one. Pebble's own measure is 1 MiB, and to grow beyond it from 1 KiB each time was a tenth of all that is allocated.
+const batchBytes = 8 << 20
 
 // write puts rows into the batch, and what they change in the index. The caller holds mu.
 func (p *Partition) write(b *pebble.Batch, rows map[string][]byte) error {
