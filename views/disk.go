@@ -235,7 +235,9 @@ func (d *disk) flushEvery(every time.Duration, stop <-chan struct{}) <-chan stru
 			case <-stop:
 				return
 			case <-t.C:
-				_ = d.use(func(db *pebble.DB) error { _, err := db.AsyncFlush(); return err }) // noted as the disk's fault
+				if d.use(d.flush) != nil { // noted as the disk's fault; Pebble tries for ever, and begins no third flush behind one that fails
+					return
+				}
 			}
 		}
 	}()

@@ -17,6 +17,7 @@ import (
 type fullDisk struct {
 	now     atomic.Bool
 	refused atomic.Int64
+	after   time.Duration // it takes so long to refuse
 }
 
 func (d *fullDisk) fs(base vfs.FS, kind string) vfs.FS {
@@ -25,6 +26,7 @@ func (d *fullDisk) fs(base vfs.FS, kind string) vfs.FS {
 		if !writes || !d.now.Load() || !strings.Contains(filepath.Base(op.Path), kind) {
 			return nil
 		}
+		time.Sleep(d.after)
 		d.refused.Add(1)
 		return &os.PathError{Op: "write", Path: op.Path, Err: syscall.ENOSPC}
 	}))
@@ -125,5 +127,26 @@ func TestAListOfFilesThatCannotBeWrittenEndsTheProcessWithAWord(t *testing.T) {
 		at, err := p.GetOffset(0)
 		must(t, err)
 		wantKilled(t, p, n, at)
+	}
+}
+
+// Flushes that are asked for while the first one is refused slowly must not queue behind it: Pebble would hold the next caller until there is room.
+func TestADiskThatIsSlowToRefuseDoesNotKeepTheStoreFromClosing(t *testing.T) {
+	told := newFaults()
+	disk := fullDisk{after: 50 * time.Millisecond}
+	opt := small()
+	opt.fs, opt.OnFault, opt.FlushEvery = disk.fs(vfs.Default, ".sst"), told.add, time.Millisecond
+	db := openIn(t, t.TempDir(), opt)
+	p := partition(t, db, "g", "t", 0)
+	disk.now.Store(true)
+	must(t, p.Set("a", wakes(1, "")), db.Commit([]Written{{p, 1}}))
+	eventually(t, "the word of the fault", func() bool { return db.Fault() != nil })
+	closed := make(chan error, 1)
+	go func() { closed <- db.Close() }()
+	select {
+	case err := <-closed:
+		must(t, err)
+	case <-time.After(20 * time.Second):
+		t.Fatal("the store does not close")
 	}
 }

@@ -244,11 +244,9 @@ func (db *DB) flushLoop() {
 			for _, p := range db.all() {
 				p.flushFollowed()
 			}
-			if db.Fault() != nil { // Pebble would wait for room on the disk, and Close for this loop
+			// One flush at a time: Pebble tries one that fails for ever, and begins no third behind it, for which Close would wait in vain.
+			if err := db.flush(); err != nil {
 				return
-			}
-			if _, err := db.db.AsyncFlush(); err != nil {
-				db.failed(err)
 			}
 		}
 	}
