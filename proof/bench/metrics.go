@@ -1,8 +1,10 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -12,11 +14,9 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// metrics of the system as they are now, by name.
-func (c Config) metrics(ctx context.Context) (map[string]*dto.MetricFamily, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(c.Server, "/")+"/metrics", nil)
+// get asks the system's HTTP server. Anything but 200 is an error.
+func (c Config) get(ctx context.Context, path string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(c.Server, "/")+path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -25,11 +25,23 @@ func (c Config) metrics(ctx context.Context) (map[string]*dto.MetricFamily, erro
 		return nil, err
 	}
 	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("GET /metrics was answered %d", res.StatusCode)
+	body, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("GET %s was answered %d: %.300s", path, res.StatusCode, body)
+	}
+	return body, err
+}
+
+// metrics of the system as they are now, by name.
+func (c Config) metrics(ctx context.Context) (map[string]*dto.MetricFamily, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	raw, err := c.get(ctx, "/metrics")
+	if err != nil {
+		return nil, err
 	}
 	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(res.Body)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(raw))
 	if err != nil {
 		return nil, fmt.Errorf("GET /metrics: %w", err)
 	}

@@ -3,11 +3,8 @@ package bench
 import (
 	"context"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/google/pprof/profile"
@@ -45,18 +42,9 @@ func (r *run) watchShares(ctx context.Context, seconds int) (shares func() (map[
 func (r *run) profile(ctx context.Context, seconds int) (map[string]float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(seconds)*time.Second+patience)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", strings.TrimSuffix(r.Server, "/"), seconds), nil)
+	raw, err := r.get(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", seconds))
 	if err != nil {
 		return nil, err
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer res.Body.Close()
-	raw, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("GET /debug/pprof/profile was answered %d: %.300s: %w", res.StatusCode, raw, err)
 	}
 	if err := os.MkdirAll(r.Profiles, 0o755); err != nil {
 		return nil, err
