@@ -17,7 +17,7 @@ type BenchCmd struct {
 	Kafka     string        `help:"Its Kafka." placeholder:"HOST:PORT"`
 	PID       int           `help:"Its process, for processor time and memory." placeholder:"PID"`
 	Data      string        `help:"Its data directory, for bytes per order." placeholder:"DIR"`
-	Scenarios []string      `name:"scenario" help:"Which: ${scenarios}. Without it: all but throughput-kafka-invoice, growth, recovery, hops, sink, reports and ladder." placeholder:"NAME"`
+	Scenarios []string      `name:"scenario" help:"Which: ${scenarios}. Without it: all but ${optional}." placeholder:"NAME"`
 	Door      string        `help:"kafka or http: only scenarios through this door." placeholder:"DOOR"`
 	Duration  time.Duration `help:"How long each is measured." default:"20s"`
 	Warm      time.Duration `help:"How long each is warmed up." default:"5s"`

@@ -65,7 +65,7 @@ type run struct {
 func main() {
 	var cli CLI
 	k := kong.Parse(&cli, kong.Name("oms"), kong.Description("An order management system on a Kafka log. Settings come from a file (--config), OMS_* in the environment and flags, the later before the earlier; oms config print shows them all."), kong.UsageOnError(),
-		kong.Vars{"scenarios": strings.Join(bench.Names(), ", "), "faults": chaos.Names(), "data": "./" + defaults().Data, "http": defaults().HTTP}, kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+		kong.Vars{"scenarios": strings.Join(bench.Names(), ", "), "optional": strings.Join(bench.Optional(), ", "), "faults": chaos.Names(), "data": "./" + defaults().Data, "http": defaults().HTTP}, kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(200) // most memory is caches: collecting half as often saves a tenth of the processor time and costs some hundred MiB
 	}

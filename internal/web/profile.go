@@ -13,8 +13,9 @@ import (
 const ScopeProfile = "operations:profile"
 
 const (
-	profileSeconds = 30  // as go tool pprof expects it
-	profileMost    = 300 // it goes on when its client is gone
+	profileSeconds = 30 // as go tool pprof expects it
+	// ProfileMost is the longest profile of the processor, in seconds: it goes on when its client is gone.
+	ProfileMost = 300
 )
 
 // Profile serves the profiles of Go's runtime as /debug/pprof/NAME: profile (of the processor, for so many seconds), heap, allocs, goroutine and what else the runtime has. In
@@ -49,8 +50,8 @@ func profileProcessor(c *fiber.Ctx, b *bytes.Buffer) error {
 	seconds, given := profileSeconds, c.Query("seconds")
 	if given != "" {
 		var err error
-		if seconds, err = strconv.Atoi(given); err != nil || seconds < 1 || seconds > profileMost {
-			return BadParameter("seconds", given, "want 1 to "+strconv.Itoa(profileMost))
+		if seconds, err = strconv.Atoi(given); err != nil || seconds < 1 || seconds > ProfileMost {
+			return BadParameter("seconds", given, "want 1 to "+strconv.Itoa(ProfileMost))
 		}
 	}
 	if err := pprof.StartCPUProfile(b); err != nil {

@@ -97,7 +97,7 @@ var scenarios = []scenario{
 	{name: "engine", door: "kafka", alone: true, run: engine},
 	{name: "sink", door: "kafka", alone: true, optional: true, run: sink},
 	{name: "reports", door: "http", alone: true, optional: true, run: askReports},
-	{name: "growth", door: "kafka", alone: true, optional: true, run: growth},
+	{name: "growth", door: "kafka", optional: true, run: growth},
 	{name: "recovery", door: "kafka", alone: true, optional: true, run: recovery},
 	{name: "hops", door: "http", optional: true, run: hopByHop},
 	{name: "ladder", door: "http", optional: true, run: ladder},
@@ -110,6 +110,17 @@ func Names() []string {
 		all = append(all, s.name)
 	}
 	return all
+}
+
+// Optional are the names of those that run only when they are asked for by name.
+func Optional() []string {
+	var some []string
+	for _, s := range scenarios {
+		if s.optional {
+			some = append(some, s.name)
+		}
+	}
+	return some
 }
 
 // chosen are the scenarios that the configuration asks for.

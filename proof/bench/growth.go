@@ -31,91 +31,83 @@ type Recovery struct {
 	With    float64 `json:"with_state_seconds"`    // of one with everything there
 }
 
-// ownSystem runs do with a system on a directory of its own, and then afterwards with the directory, when the system has stopped.
-func (r *run) ownSystem(ctx context.Context, do func(*workload.Shop) error, afterwards func(dir string) error) (err error) {
-	if r.Binary == "" {
-		return errors.New("it starts systems of its own: use --self")
-	}
-	dir, err := os.MkdirTemp("", "oms-bench-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	err = r.with(ctx, dir, []string{"--no-analytics"}, func(*chaos.Process) error {
-		shop, err := r.shop(ctx, workload.Shop{Products: catalogue, OnHand: plenty})
-		if err != nil {
-			return err
-		}
-		return do(shop)
-	})
-	if err != nil {
-		return err
-	}
-	return afterwards(dir)
-}
-
 const heldMix = "retail, 1.15 lines, invoice, all live"
 
 // hold places the orders of the shop from first on, on invoice: each is confirmed and none shipped.
-func (r *run) hold(ctx context.Context, shop *workload.Shop, first, orders int) (Result, error) {
-	return r.fixed(ctx, heldMix, orders, func(n int) *schemas.PlaceOrder { return onInvoice(shop.Order(first + n)) }, 0)
+func (r *run) hold(ctx context.Context, shop *workload.Shop, first, orders int, rest time.Duration) (Result, error) {
+	return r.fixed(ctx, heldMix, orders, func(n int) *schemas.PlaceOrder { return onInvoice(shop.Order(first + n)) }, rest)
 }
 
 // growth holds more and more orders and measures the next ones at each power of ten.
 func growth(ctx context.Context, r *run) (Result, error) {
-	result, held := Result{Mix: heldMix}, 0
-	err := r.ownSystem(ctx, func(shop *workload.Shop) error {
-		start := r.usage()
-		for mark := few; mark <= max(r.Live, few); mark *= 10 {
-			if _, err := r.hold(ctx, shop, held, mark-held); err != nil {
-				return err
-			}
-			if err := r.rest(ctx, r.PID); err != nil { // what the orders before have left to be done is not of the next ones
-				return err
-			}
-			sample := min(max(mark, 8_000), 200_000)
-			one, err := r.hold(ctx, shop, mark, sample)
-			if err != nil {
-				return err
-			}
-			if one.ServerCPUMS == 0 {
-				return errors.New("the processor time of the system cannot be measured here")
-			}
-			held = mark + sample
-			result.Growth = append(result.Growth, Step{Held: mark, Orders: sample, PerSecond: one.PerSecond, ServerCPUMS: one.ServerCPUMS, ResidentMiB: one.ResidentMiB})
-			r.say("%s: %d orders are held, the next cost %.3f ms each", r.name, mark, one.ServerCPUMS)
+	shop, err := r.shop(ctx, workload.Shop{Products: catalogue, OnHand: plenty})
+	if err != nil {
+		return Result{}, err
+	}
+	result, held, start := Result{Mix: heldMix}, 0, r.usage()
+	for mark := few; mark <= max(r.Live, few); mark *= 10 {
+		if _, err := r.hold(ctx, shop, held, mark-held, 0); err != nil {
+			return result, err
 		}
-		result.grown(start, r.usage(), int64(held))
-		return nil
-	}, func(string) error { return nil })
+		if err := r.rest(ctx, r.PID); err != nil { // what the orders before have left to be done is not of the next ones
+			return result, err
+		}
+		sample := min(max(mark, 8_000), 200_000)
+		one, err := r.hold(ctx, shop, mark, sample, 0)
+		if err != nil {
+			return result, err
+		}
+		if one.ServerCPUMS == 0 {
+			return result, errors.New("the processor time of the system cannot be measured: use --self or --pid")
+		}
+		held = mark + sample
+		result.Growth = append(result.Growth, Step{Held: mark, Orders: sample, PerSecond: one.PerSecond, ServerCPUMS: one.ServerCPUMS, ResidentMiB: one.ResidentMiB})
+		r.say("%s: %d orders are held, the next cost %.3f ms each", r.name, mark, one.ServerCPUMS)
+	}
 	result.Orders = int64(held)
-	return result, err
+	result.grown(start, r.usage(), result.Orders)
+	return result, nil
 }
 
-// recovery deletes the state of a system and starts it again. A start before it is not counted: it compacts the tables, and those after it find that done.
+// recovery deletes the state of a system of its own and starts it again. A start before it is not counted: it compacts the tables, and those after it find that done.
 func recovery(ctx context.Context, r *run) (result Result, err error) {
-	err = r.ownSystem(ctx, func(shop *workload.Shop) error {
-		result, err = r.hold(ctx, shop, 0, r.Live)
-		return err
-	}, func(dir string) error {
-		var first float64
-		result.Recovery = &Recovery{}
-		for _, took := range []*float64{&first, &result.Recovery.With, &result.Recovery.Without} {
-			if took == &result.Recovery.Without {
-				if err := os.RemoveAll(filepath.Join(dir, "state")); err != nil {
-					return err
-				}
-			}
-			began := time.Now()
-			if err := r.with(ctx, dir, []string{"--no-analytics"}, func(*chaos.Process) error {
-				*took = time.Since(began).Seconds()
-				return nil
-			}); err != nil {
-				return err
-			}
+	if r.Binary == "" {
+		return result, errors.New("it starts systems of its own: use --self")
+	}
+	dir, err := os.MkdirTemp("", "oms-bench-")
+	if err != nil {
+		return result, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	err = r.with(ctx, dir, []string{"--no-analytics"}, func(*chaos.Process) error {
+		shop, err := r.shop(ctx, workload.Shop{Products: catalogue, OnHand: plenty})
+		if err == nil {
+			result, err = r.hold(ctx, shop, 0, r.Live, 0)
 		}
-		return nil
+		return err
 	})
+	if err != nil {
+		return result, err
+	}
+	again := func() (seconds float64, err error) {
+		began := time.Now()
+		err = r.with(ctx, dir, []string{"--no-analytics"}, func(*chaos.Process) error {
+			seconds = time.Since(began).Seconds()
+			return nil
+		})
+		return seconds, err
+	}
+	result.Recovery = &Recovery{}
+	if _, err := again(); err != nil {
+		return result, err
+	}
+	if result.Recovery.With, err = again(); err != nil {
+		return result, err
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "state")); err != nil {
+		return result, err
+	}
+	result.Recovery.Without, err = again()
 	return result, err
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"net/url"
 	"time"
 
@@ -39,7 +38,7 @@ func memory(ctx context.Context, r *run) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	return r.fixed(ctx, "retail, 1.15 lines, invoice, all live", r.Live, func(n int) *schemas.PlaceOrder { return onInvoice(shop.Order(n)) }, 3*time.Second)
+	return r.hold(ctx, shop, 0, r.Live, 3*time.Second)
 }
 
 func onInvoice(o workload.Order) *schemas.PlaceOrder {
@@ -62,18 +61,12 @@ func (r *run) stock(ctx context.Context, productID string, reservations int64) (
 			OnHand   int64 `json:"on_hand"`
 			Reserved int64 `json:"reserved"`
 		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.Server+"/api/inventory/"+url.PathEscape(productID), nil)
+		raw, err := r.get(ctx, "/api/inventory/"+url.PathEscape(productID))
+		if err == nil {
+			err = json.Unmarshal(raw, &body)
+		}
 		if err != nil {
 			return 0, 0, err
-		}
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return 0, 0, err
-		}
-		err = json.NewDecoder(res.Body).Decode(&body)
-		res.Body.Close()
-		if res.StatusCode != http.StatusOK || err != nil {
-			return 0, 0, fmt.Errorf("GET /api/inventory/%s was answered %d: %w", productID, res.StatusCode, err)
 		}
 		if body.Reserved >= reservations {
 			return body.Reserved, body.OnHand, nil

@@ -165,7 +165,7 @@ func (r *run) posts(ctx context.Context, workers, size int, send func(d *door, s
 	}
 	defer d.close()
 	var acknowledged atomic.Int64
-	return r.against(ctx, mix(s)+", "+strconv.Itoa(workers)+" clients", nil, &acknowledged, func(ctx context.Context, t *tally) (int64, error) {
+	return r.against(ctx, retailMix+", "+strconv.Itoa(workers)+" clients", nil, &acknowledged, func(ctx context.Context, t *tally) (int64, error) {
 		var next atomic.Int64
 		var failed atomic.Pointer[error]
 		var all sync.WaitGroup

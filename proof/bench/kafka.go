@@ -51,39 +51,28 @@ func (r *run) pour(ctx context.Context, t *tally, limit int, order func(n int) *
 }
 
 func retailThroughput(ctx context.Context, r *run) (Result, error) {
-	return r.throughput(ctx, workload.Shop{Products: catalogue, OnHand: plenty})
+	return r.throughput(ctx, workload.Shop{Products: catalogue, OnHand: plenty}, retailMix, placing)
 }
 
 // invoiceThroughput is of orders that no provider has to be asked for.
 func invoiceThroughput(ctx context.Context, r *run) (Result, error) {
-	shop, err := r.shop(ctx, workload.Shop{Products: catalogue, OnHand: plenty})
-	if err != nil {
-		return Result{}, err
-	}
-	return r.against(ctx, "retail, 1.15 lines, invoice", r.Record, nil, func(ctx context.Context, t *tally) (int64, error) {
-		return r.pour(ctx, t, 0, func(n int) *schemas.PlaceOrder { return onInvoice(shop.Order(n)) })
-	})
+	return r.throughput(ctx, workload.Shop{Products: catalogue, OnHand: plenty}, "retail, 1.15 lines, invoice", onInvoice)
 }
 
 func wholesaleThroughput(ctx context.Context, r *run) (Result, error) {
 	r.Window = max(1, r.Window/10) // an order has twenty times the lines, so a smaller window is as full
-	return r.throughput(ctx, workload.Shop{Products: catalogue, OnHand: plenty, Wholesale: true})
+	return r.throughput(ctx, workload.Shop{Products: catalogue, OnHand: plenty, Wholesale: true}, "wholesale, 25.6 lines, card", placing)
 }
 
-func mix(s workload.Shop) string {
-	if s.Wholesale {
-		return "wholesale, 25.6 lines, card"
-	}
-	return "retail, 1.15 lines, card"
-}
+const retailMix = "retail, 1.15 lines, card"
 
 // throughput places orders through door kafka as fast as they are decided.
-func (r *run) throughput(ctx context.Context, s workload.Shop) (Result, error) {
+func (r *run) throughput(ctx context.Context, s workload.Shop, mix string, placing func(workload.Order) *schemas.PlaceOrder) (Result, error) {
 	shop, err := r.shop(ctx, s)
 	if err != nil {
 		return Result{}, err
 	}
-	return r.against(ctx, mix(s), r.Record, nil, func(ctx context.Context, t *tally) (int64, error) {
+	return r.against(ctx, mix, r.Record, nil, func(ctx context.Context, t *tally) (int64, error) {
 		return r.pour(ctx, t, 0, func(n int) *schemas.PlaceOrder { return placing(shop.Order(n)) })
 	})
 }

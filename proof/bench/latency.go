@@ -77,7 +77,7 @@ func latency(ctx context.Context, r *run) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	return r.paced(ctx, shop, mix(s), r.Rate, r.Warm, r.Duration, 0)
+	return r.paced(ctx, shop, retailMix, r.Rate, r.Warm, r.Duration, 0)
 }
 
 // paced sends orders from the shop, beginning with the one of number first, and waits for the decision of each.
@@ -147,7 +147,7 @@ func ladder(ctx context.Context, r *run) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	result, began, first := Result{Mix: mix(s)}, time.Now(), 0
+	result, began, first := Result{Mix: retailMix}, time.Now(), 0
 	for i := range ladderSteps {
 		step, err := r.paced(ctx, shop, "", ladderFirst<<i, ladderTime/5, ladderTime, first)
 		if err != nil {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/pprof/profile"
+
+	"oms/internal/web"
 )
 
 // The labels that tell for whom a sample was spent: ours, and the one that Pebble puts on its flushes and compactions.
@@ -16,9 +18,6 @@ const (
 	labelPebble = "pebble"
 	unlabelled  = "runtime" // garbage collection in the background, and what timers start
 )
-
-// longest profile that the server takes, seconds.
-const longest = 300
 
 // watchShares profiles the server for the time of a measurement when that is asked for. The answer is to be called at its end, and waits for the profile.
 func (r *run) watchShares(ctx context.Context, seconds int) (shares func() (map[string]float64, error)) {
@@ -30,7 +29,7 @@ func (r *run) watchShares(ctx context.Context, seconds int) (shares func() (map[
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		by, err = r.profile(ctx, min(max(1, seconds), longest))
+		by, err = r.profile(ctx, min(max(1, seconds), web.ProfileMost))
 	}()
 	return func() (map[string]float64, error) {
 		<-done

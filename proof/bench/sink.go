@@ -60,7 +60,7 @@ func sink(ctx context.Context, r *run) (result Result, err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	full := filepath.Join(dir, "full")
 	s := workload.Shop{Products: catalogue, OnHand: plenty}
-	result.Mix, result.Rate = mix(s), r.Rate
+	result.Mix, result.Rate = retailMix, r.Rate
 	out := &Sink{ages: newHistogram()}
 	result.Sink = out
 
