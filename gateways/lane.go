@@ -1,15 +1,14 @@
 package gateways
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
 	"time"
 
-	"github.com/failsafe-go/failsafe-go"
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
-	"github.com/failsafe-go/failsafe-go/retrypolicy"
 
 	"oms/gateways/payment"
 	"oms/schemas"
@@ -20,7 +19,7 @@ type lane struct {
 	name     string
 	provider payment.Provider
 	jobs     chan *job
-	policy   failsafe.Executor[payment.Answer]
+	breaker  circuitbreaker.CircuitBreaker[payment.Answer]
 	timing   Timing
 }
 
@@ -41,14 +40,10 @@ const (
 )
 
 func newLane(name string, p payment.Provider, timing Timing, room int, onState func(circuitbreaker.State)) *lane {
-	failed := func(_ payment.Answer, err error) bool { return err != nil && payment.ClassOf(err) != payment.Permanent }
-	breaker := circuitbreaker.NewBuilder[payment.Answer]().HandleIf(failed).WithFailureThresholdRatio(breakerFailures, breakerWindow).
+	breaker := circuitbreaker.NewBuilder[payment.Answer]().WithFailureThresholdRatio(breakerFailures, breakerWindow).
 		WithDelay(timing.Open).WithSuccessThreshold(1).
 		OnStateChanged(func(e circuitbreaker.StateChangedEvent) { onState(e.NewState) }).Build()
-	// No limit of attempts: the context's deadline is the limit.
-	retry := retrypolicy.NewBuilder[payment.Answer]().HandleIf(failed).AbortOnErrors(circuitbreaker.ErrOpen).WithMaxAttempts(-1).ReturnLastFailure().
-		WithDelayFunc(func(e failsafe.ExecutionAttempt[payment.Answer]) time.Duration { return fullJitter(e.Attempts()) }).Build()
-	return &lane{name: name, provider: p, jobs: make(chan *job, room), policy: failsafe.With(retry, breaker), timing: timing}
+	return &lane{name: name, provider: p, jobs: make(chan *job, room), breaker: breaker, timing: timing}
 }
 
 // fullJitter is a delay after the n-th failed asking, anywhere between none and the doubled-up end: callers that failed together do not come back together.
@@ -58,28 +53,31 @@ func fullJitter(n int) time.Duration {
 }
 
 // ask holds a request, that waits since then, until the provider answers or the time is over, and always has an answer. lastFault is why the provider gave none.
+//
+// The breaker is the library's; its chain of policies is not used, since it is built anew for every request, and nearly every request is answered at once.
 func (l *lane) ask(ctx context.Context, r payment.Request, since time.Time) (a payment.Answer, lastFault error) {
-	ctx, cancel := context.WithDeadline(ctx, since.Add(l.timing.Hold))
-	defer cancel()
+	until := since.Add(l.timing.Hold)
 	doubt := false // some asking may have been heard
-	answered := false
-	_, err := l.policy.WithContext(ctx).Get(func() (payment.Answer, error) {
-		got, err := l.once(ctx, r)
-		if err == nil {
-			a, answered = got, true
-		} else {
-			lastFault = err
-			doubt = doubt || payment.ClassOf(err) == payment.Unknown
+	for n := 1; ; n++ {
+		if !l.breaker.TryAcquirePermit() {
+			lastFault = cmp.Or(lastFault, circuitbreaker.ErrOpen)
+			break
 		}
-		return got, err
-	})
-	switch {
-	case answered: // even when the time was over just then
-		return a, nil
-	case payment.ClassOf(err) == payment.Permanent:
-		return payment.Answer{Outcome: schemas.PaymentOutcomeRefused, Reason: err.Error()}, err
-	case lastFault == nil:
-		lastFault = err // the breaker is open, or the time was over before it began
+		a, err := l.once(ctx, r, until)
+		if err == nil {
+			l.breaker.RecordSuccess()
+			return a, nil
+		}
+		class := payment.ClassOf(err)
+		if class == payment.Permanent {
+			l.breaker.RecordSuccess() // it is well, and understood us
+			return payment.Answer{Outcome: schemas.PaymentOutcomeRefused, Reason: err.Error()}, err
+		}
+		l.breaker.RecordFailure()
+		lastFault, doubt = err, doubt || class == payment.Unknown
+		if !pause(ctx, fullJitter(n), until) {
+			break
+		}
 	}
 	if doubt {
 		return payment.Answer{Outcome: schemas.PaymentOutcomeUnknown, Reason: "no answer"}, lastFault
@@ -87,14 +85,27 @@ func (l *lane) ask(ctx context.Context, r payment.Request, since time.Time) (a p
 	return payment.Answer{Outcome: schemas.PaymentOutcomeUnavailable, Reason: "not reached"}, lastFault
 }
 
+// pause waits between two askings, and tells whether there is time for another.
+func pause(ctx context.Context, d time.Duration, until time.Time) bool {
+	select {
+	case <-time.After(min(d, time.Until(until))):
+		return time.Now().Before(until)
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // once asks one time. A panic in a provider's client costs that request, not the process and every request after the restart.
-func (l *lane) once(ctx context.Context, r payment.Request) (a payment.Answer, err error) {
+func (l *lane) once(ctx context.Context, r payment.Request, until time.Time) (a payment.Answer, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = &payment.Fault{Class: payment.Unknown, Err: fmt.Errorf("%s: panic: %v\n%s", l.name, p, debug.Stack())}
 		}
 	}()
-	ctx, cancel := context.WithTimeout(ctx, l.timing.Attempt)
+	if end := time.Now().Add(l.timing.Attempt); end.Before(until) {
+		until = end
+	}
+	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	return payment.Ask(ctx, l.provider, r)
 }
