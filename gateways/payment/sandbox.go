@@ -2,7 +2,6 @@ package payment
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -10,6 +9,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/valyala/fasthttp"
 
 	"oms/schemas"
@@ -48,12 +48,12 @@ type unsent struct{ error }
 type sandboxRequest struct {
 	OrderID         string `json:"order_id"`
 	PaymentID       string `json:"payment_id"`
-	AuthorizationID string `json:"authorization_id,omitempty"`
-	Method          string `json:"method,omitempty"`
-	Token           string `json:"token,omitempty"`
-	Capture         string `json:"capture,omitempty"`
-	AmountMinor     int64  `json:"amount_minor,omitempty"`
-	Currency        string `json:"currency,omitempty"`
+	AuthorizationID string `json:"authorization_id,omitzero"`
+	Method          string `json:"method,omitzero"`
+	Token           string `json:"token,omitzero"`
+	Capture         string `json:"capture,omitzero"`
+	AmountMinor     int64  `json:"amount_minor,omitzero"`
+	Currency        string `json:"currency,omitzero"`
 }
 
 type sandboxAnswer struct {

@@ -117,7 +117,7 @@ func (b *book) balance(authorizationID string) (*balance, error) {
 	if of := b.balances[authorizationID]; of != nil {
 		return of, nil
 	}
-	e, _, err := b.ledger.find(requestSlot(authorizationID))
+	e, _, err := b.ledger.find(slot{requestID: authorizationID})
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +157,7 @@ func (b *book) authorize(key string, r Request, decline bool) (a Answer, replaye
 	if old, ok, err := b.ledger.find(e.slot()); ok || err != nil {
 		return b.again(old, e, err)
 	}
-	if _, cancelled, err := b.ledger.find(cancelSlot(key)); cancelled || err != nil {
+	if _, cancelled, err := b.ledger.find(slot{key, true}); cancelled || err != nil {
 		return Answer{RequestID: key, Outcome: "CANCELLED", Currency: r.Currency}, false, err
 	}
 	switch {
@@ -177,7 +177,7 @@ func (b *book) follow(key string, r Request, operation string) (a Answer, replay
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	e := r.entry(key, operation)
-	if old, ok, err := b.ledger.find(requestSlot(key)); ok || err != nil {
+	if old, ok, err := b.ledger.find(slot{requestID: key}); ok || err != nil {
 		return b.again(old, e, err)
 	}
 	of, err := b.balance(r.AuthorizationID)
@@ -209,7 +209,7 @@ func (b *book) follow(key string, r Request, operation string) (a Answer, replay
 func (b *book) cancel(key string, r Request) (a Answer, replayed bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e, replayed, err := b.ledger.find(cancelSlot(key))
+	e, replayed, err := b.ledger.find(slot{key, true})
 	if err != nil {
 		return a, false, err
 	}
@@ -243,14 +243,14 @@ func (b *book) cancel(key string, r Request) (a Answer, replayed bool, err error
 func (b *book) look(key string) (Answer, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c, cancelled, err := b.ledger.find(cancelSlot(key))
+	c, cancelled, err := b.ledger.find(slot{key, true})
 	if err != nil {
 		return Answer{}, err
 	}
 	if cancelled {
 		return Answer{RequestID: key, Outcome: "CANCELLED", Currency: c.Currency, ProviderRef: c.ProviderRef}, nil
 	}
-	e, ok, err := b.ledger.find(requestSlot(key))
+	e, ok, err := b.ledger.find(slot{requestID: key})
 	if err == nil && !ok {
 		err = refuse(http.StatusNotFound, "NO_REQUEST", "%q: no such request", key)
 	}

@@ -1,14 +1,14 @@
 package sandbox
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
 	"strings"
 	"time"
+	"unicode/utf8"
 
+	"github.com/go-json-experiment/json"
 	"github.com/valyala/fasthttp"
 )
 
@@ -22,15 +22,15 @@ var posts = map[string]string{
 }
 
 func (s *Server) handle(c *fasthttp.RequestCtx) {
-	path := string(c.Path())
-	if operation, ok := posts[path]; ok {
+	if operation, ok := posts[string(c.Path())]; ok {
 		if c.IsPost() {
 			s.post(c, operation)
 		} else {
-			answer(c, nil, refuse(http.StatusMethodNotAllowed, "METHOD", "%s: want POST", c.Method()))
+			answer(c, nil, refuse(http.StatusMethodNotAllowed, "METHOD", "%q: want POST", c.Method()))
 		}
 		return
 	}
+	path := string(c.Path())
 	switch id, found := strings.CutPrefix(path, "/v1/requests/"); {
 	case found && c.IsGet():
 		if s.behaviour.Load().Down {
@@ -52,7 +52,7 @@ func (s *Server) handle(c *fasthttp.RequestCtx) {
 		}
 		answer(c, b, err)
 	default:
-		answer(c, nil, refuse(http.StatusNotFound, "PATH", "%s %s: no such thing", c.Method(), path))
+		answer(c, nil, refuse(http.StatusNotFound, "PATH", "%q %q: no such thing", c.Method(), path))
 	}
 }
 
@@ -123,8 +123,8 @@ func read(c *fasthttp.RequestCtx, operation, key string, r *Request) error {
 	bad := func(format string, args ...any) error {
 		return refuse(http.StatusBadRequest, "MALFORMED", format, args...)
 	}
-	if key == "" || len(key) > 255 {
-		return bad("Idempotency-Key: %d bytes: want 1 to 255", len(key))
+	if key == "" || len(key) > 255 || !utf8.ValidString(key) { // the ledger could not hold other bytes
+		return bad("Idempotency-Key: %d bytes: want 1 to 255 of UTF-8", len(key))
 	}
 	if err := strict(c.PostBody(), r); err != nil {
 		return bad("body: %v", err)
@@ -149,15 +149,7 @@ func read(c *fasthttp.RequestCtx, operation, key string, r *Request) error {
 }
 
 func strict(body []byte, into any) error {
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return err
-	}
-	if d.More() {
-		return errors.New("more than one value")
-	}
-	return nil
+	return json.Unmarshal(body, into, json.RejectUnknownMembers(true))
 }
 
 func answer(c *fasthttp.RequestCtx, body any, err error) {

@@ -3,14 +3,16 @@ package sandbox
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
+
+	"github.com/go-json-experiment/json"
 )
 
 // Entry is one line of the ledger file: something that the provider did. The file is only ever appended to, one write an entry, before the answer.
@@ -40,7 +42,7 @@ const (
 )
 
 // byKey tells whether the entry came of a cancellation.
-func (e Entry) byKey() bool { return e.RequestID == e.AuthorizationID }
+func (e *Entry) byKey() bool { return e.RequestID == e.AuthorizationID }
 
 // ledger is the file and where in it each request is: a provider of a million payments must not hold them all in memory.
 type ledger struct {
@@ -48,21 +50,27 @@ type ledger struct {
 	size int64 // up to here the file holds whole lines
 	seq  int64
 
-	// places are the offsets of entries by the hash of their slot. Slots of the same hash lie at the following numbers; the entry itself tells whose it is.
-	places map[uint64]int64
-	hash   func(slot string) uint64
+	// Offsets of entries by the hash of their request id. Ids of the same hash lie at the following numbers; the entry itself tells whose it is. Cancellations lie apart: they
+	// are few, and every authorization asks for one.
+	requests, cancellations map[uint64]int64
+	hash                    func(requestID string) uint64
 }
 
 // slot names what a key can stand for once: a request, or the cancellation of it.
-func (e Entry) slot() string {
-	if e.byKey() {
-		return cancelSlot(e.RequestID)
-	}
-	return requestSlot(e.RequestID)
+type slot struct {
+	requestID string
+	cancelled bool
 }
 
-func requestSlot(requestID string) string { return "r" + requestID }
-func cancelSlot(requestID string) string  { return "c" + requestID }
+func (e *Entry) slot() slot { return slot{e.RequestID, e.byKey()} }
+
+// places are where the slot's entry is noted.
+func (l *ledger) places(s slot) map[uint64]int64 {
+	if s.cancelled {
+		return l.cancellations
+	}
+	return l.requests
+}
 
 // openLedger takes the file for this process.
 func openLedger(path string) (*ledger, error) {
@@ -74,7 +82,7 @@ func openLedger(path string) (*ledger, error) {
 		return nil, err
 	}
 	seed := maphash.MakeSeed()
-	l := &ledger{file: f, places: map[uint64]int64{}, hash: func(slot string) uint64 { return maphash.String(seed, slot) }}
+	l := &ledger{file: f, requests: map[uint64]int64{}, cancellations: map[uint64]int64{}, hash: func(requestID string) uint64 { return maphash.String(seed, requestID) }}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s is in use by another process", path), f.Close())
 	}
@@ -109,18 +117,18 @@ func (l *ledger) read(take func(Entry) error) error {
 }
 
 // note: the slot's entry begins where the file ended.
-func (l *ledger) note(slot string) {
-	h := l.hash(slot)
-	for _, taken := l.places[h]; taken; _, taken = l.places[h] {
+func (l *ledger) note(s slot) {
+	h, places := l.hash(s.requestID), l.places(s)
+	for _, taken := places[h]; taken; _, taken = places[h] {
 		h++
 	}
-	l.places[h] = l.size
+	places[h] = l.size
 }
 
 // append writes the entry, numbered. When it answers an error nothing was done.
 func (l *ledger) append(e *Entry) error {
 	e.Seq = l.seq + 1
-	e.ProviderRef = fmt.Sprintf("sb_%d", e.Seq)
+	e.ProviderRef = "sb_" + strconv.FormatInt(e.Seq, 10)
 	line, err := json.Marshal(e)
 	if err != nil {
 		return err
@@ -136,13 +144,14 @@ func (l *ledger) append(e *Entry) error {
 }
 
 // find reads the slot's entry; ok is false when there is none.
-func (l *ledger) find(slot string) (e Entry, ok bool, err error) {
-	for h := l.hash(slot); ; h++ {
-		at, taken := l.places[h]
+func (l *ledger) find(s slot) (e Entry, ok bool, err error) {
+	places := l.places(s)
+	for h := l.hash(s.requestID); ; h++ {
+		at, taken := places[h]
 		if !taken {
 			return Entry{}, false, nil
 		}
-		if e, err = l.at(at); err != nil || e.slot() == slot {
+		if e, err = l.at(at); err != nil || e.slot() == s {
 			return e, err == nil, err
 		}
 	}

@@ -347,11 +347,11 @@ func TestEntriesOfOneHashAreToldApart(t *testing.T) {
 		}
 	}
 	for _, id := range []string{"a", "b", "c"} {
-		if e, ok, err := l.find(requestSlot(id)); err != nil || !ok || e.OrderID != id+long {
+		if e, ok, err := l.find(slot{requestID: id}); err != nil || !ok || e.OrderID != id+long {
 			t.Errorf("%s: found %v %q, %v", id, ok, e.RequestID, err)
 		}
 	}
-	if _, ok, err := l.find(requestSlot("d")); ok || err != nil {
+	if _, ok, err := l.find(slot{requestID: "d"}); ok || err != nil {
 		t.Errorf("d was found: %v", err)
 	}
 }
