@@ -25,12 +25,16 @@ func (a *app) openGateways() error {
 		return nil
 	}
 	urls := map[string]string{"sandbox": a.conf.Payments.Sandbox.URL}
+	dials := map[string]payment.Dial{}
+	if a.sandbox != nil {
+		dials["sandbox"] = a.sandbox.Dial
+	}
 	providers := map[string]payment.Provider{}
 	for name, build := range payment.Register {
 		if urls[name] == "" {
 			continue
 		}
-		p, err := build(urls[name])
+		p, err := build(urls[name], dials[name])
 		if err != nil {
 			return fmt.Errorf("payments.%s.url: %w", name, err)
 		}

@@ -34,7 +34,7 @@ func world(t testing.TB, b sandbox.Behaviour) (p *payment.Sandbox, ledger func()
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	if p, err = payment.NewSandbox(s.URL()); err != nil {
+	if p, err = payment.NewSandbox(s.URL(), nil); err != nil {
 		t.Fatal(err)
 	}
 	return p, func() (all []sandbox.Entry) {

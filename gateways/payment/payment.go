@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 
 	"oms/schemas"
@@ -16,9 +17,12 @@ type Provider interface {
 	Do(ctx context.Context, r Request) (Answer, error)
 }
 
-// Register is every provider that this build knows, by the name that orders carry. The text is where its API begins.
-var Register = map[string]func(url string) (Provider, error){
-	"sandbox": func(url string) (Provider, error) { return NewSandbox(url) },
+// Dial connects to a provider that runs in this process.
+type Dial func(context.Context) (net.Conn, error)
+
+// Register is every provider that this build knows, by the name that orders carry. The text is where its API begins; dial is nil for one that is reached over the network.
+var Register = map[string]func(url string, dial Dial) (Provider, error){
+	"sandbox": func(url string, dial Dial) (Provider, error) { return NewSandbox(url, dial) },
 }
 
 // Answer is what a provider did.

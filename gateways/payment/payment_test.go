@@ -16,15 +16,15 @@ import (
 	"oms/schemas"
 )
 
-// servers starts, for each provider of the register, a server that it can be tried against.
-var servers = map[string]func(t *testing.T) (url string){
-	"sandbox": func(t *testing.T) string {
+// servers starts, for each provider of the register, a server that it can be tried against, and answers the ways to it.
+var servers = map[string]func(t *testing.T) (url string, dials map[string]Dial){
+	"sandbox": func(t *testing.T) (string, map[string]Dial) {
 		s, err := sandbox.Start(context.Background(), sandbox.Config{Ledger: filepath.Join(t.TempDir(), "ledger.jsonl")})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { s.Close() })
-		return s.URL()
+		return s.URL(), map[string]Dial{"network": nil, "memory": s.Dial}
 	},
 }
 
@@ -60,7 +60,7 @@ func TestAProviderThatWasStartedAgainCostsOneRequest(t *testing.T) {
 		return s
 	}
 	server := serve()
-	p, err := NewSandbox(server.URL())
+	p, err := NewSandbox(server.URL(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,31 +142,18 @@ func TestEveryRegisteredProviderKeepsThePort(t *testing.T) {
 		}
 		for title, steps := range life {
 			t.Run(name+"/"+title, func(t *testing.T) {
-				p, err := open(start(t))
-				if err != nil {
-					t.Fatal(err)
-				}
-				first := map[string]Answer{}
-				for i, s := range steps {
-					a, err := ask(t, p, s.request)
-					switch {
-					case s.outcome == "" && ClassOf(err) == Permanent && err != nil:
-						continue
-					case err != nil || a.Outcome != s.outcome:
-						t.Fatalf("step %d, %s %s: %+v, %v; want %q", i, s.request.Operation, s.request.RequestID, a, err, s.outcome)
-					case s.request.AmountMinor > 0 && a.Outcome != schemas.PaymentOutcomeCancelled && a.AmountMinor != s.request.AmountMinor:
-						t.Errorf("step %d: %d, asked for %d", i, a.AmountMinor, s.request.AmountMinor)
+				url, dials := start(t)
+				for way, dial := range dials {
+					p, err := open(url, dial)
+					if err != nil {
+						t.Fatal(err)
 					}
-					key := string(s.request.Operation) + s.request.RequestID
-					if was, again := first[key]; again && was != a {
-						t.Errorf("step %d: the same asking is answered %+v, then %+v", i, was, a)
-					}
-					first[key] = a
+					t.Run(way, func(t *testing.T) { live(t, p, steps, way) })
 				}
 			})
 		}
 		t.Run(name+"/nobody there", func(t *testing.T) {
-			p, err := open("http://" + closedPort(t))
+			p, err := open("http://"+closedPort(t), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -175,7 +162,7 @@ func TestEveryRegisteredProviderKeepsThePort(t *testing.T) {
 			}
 		})
 		t.Run(name+"/no answer", func(t *testing.T) {
-			p, err := open("http://" + deafPort(t))
+			p, err := open("http://"+deafPort(t), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -183,6 +170,33 @@ func TestEveryRegisteredProviderKeepsThePort(t *testing.T) {
 				t.Errorf("an unanswered request is %v, want Unknown", err)
 			}
 		})
+	}
+}
+
+// live goes through the steps of a life of its own, told from others at the same server by its name.
+func live(t *testing.T, p Provider, steps []step, name string) {
+	t.Helper()
+	first := map[string]Answer{}
+	for i, s := range steps {
+		r := s.request
+		r.RequestID += name
+		if r.AuthorizationID != "" {
+			r.AuthorizationID += name
+		}
+		a, err := ask(t, p, r)
+		switch {
+		case s.outcome == "" && ClassOf(err) == Permanent && err != nil:
+			continue
+		case err != nil || a.Outcome != s.outcome:
+			t.Fatalf("step %d, %s %s: %+v, %v; want %q", i, r.Operation, r.RequestID, a, err, s.outcome)
+		case r.AmountMinor > 0 && a.Outcome != schemas.PaymentOutcomeCancelled && a.AmountMinor != r.AmountMinor:
+			t.Errorf("step %d: %d, asked for %d", i, a.AmountMinor, r.AmountMinor)
+		}
+		key := string(r.Operation) + r.RequestID
+		if was, again := first[key]; again && was != a {
+			t.Errorf("step %d: the same asking is answered %+v, then %+v", i, was, a)
+		}
+		first[key] = a
 	}
 }
 
@@ -228,7 +242,7 @@ func speaks(t *testing.T, status int, body string) *Sandbox {
 	}}
 	go s.Serve(l)
 	t.Cleanup(func() { s.Shutdown() })
-	p, err := NewSandbox("http://" + l.Addr().String())
+	p, err := NewSandbox("http://"+l.Addr().String(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +299,7 @@ func TestARequestWithoutAnIdentityIsNone(t *testing.T) {
 
 func TestAnAddressThatIsNoneIsRefused(t *testing.T) {
 	for _, bad := range []string{"", "127.0.0.1:80", "https://x", "http://", "http://x/api", "http://%"} {
-		if _, err := NewSandbox(bad); err == nil || !strings.Contains(err.Error(), "want http://host:port") {
+		if _, err := NewSandbox(bad, nil); err == nil || !strings.Contains(err.Error(), "want http://host:port") {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}

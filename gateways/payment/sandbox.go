@@ -21,18 +21,22 @@ type Sandbox struct {
 	http *fasthttp.HostClient
 }
 
-// NewSandbox speaks to the sandbox whose API begins at base, such as http://127.0.0.1:9090.
-func NewSandbox(base string) (*Sandbox, error) {
+// NewSandbox speaks to the sandbox whose API begins at base, such as http://127.0.0.1:9090, over connections that dial makes; nil: over the network.
+func NewSandbox(base string, dial Dial) (*Sandbox, error) {
 	u, err := url.Parse(base)
 	if err != nil || u.Scheme != "http" || u.Host == "" || u.Path != "" && u.Path != "/" {
 		return nil, fmt.Errorf("sandbox: %q: want http://host:port", base)
 	}
-	dialer := net.Dialer{Timeout: time.Second}
+	if dial == nil {
+		dial = func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "tcp", u.Host) }
+	}
 	return &Sandbox{base: "http://" + u.Host, http: &fasthttp.HostClient{
 		Addr: u.Host, Name: "oms", MaxConns: 1024, MaxIdleConnDuration: 30 * time.Second, // less than the server's patience
 		MaxIdemponentCallAttempts: 1, MaxResponseBodySize: 64 << 10, ReadBufferSize: 2 << 10, WriteBufferSize: 2 << 10,
-		Dial: func(addr string) (net.Conn, error) {
-			c, err := dialer.Dial("tcp", addr)
+		Dial: func(string) (net.Conn, error) {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			c, err := dial(ctx)
 			if err != nil {
 				return nil, &unsent{err}
 			}

@@ -108,7 +108,7 @@ func (e *Embedded) start(ctx context.Context, c EmbeddedConfig) (err error) {
 		return err
 	}
 	debug.FreeOSMemory() // opening holds the whole data directory in memory
-	e.gate.open()
+	e.gate.Open()
 	return nil
 }
 
@@ -173,7 +173,7 @@ func (e *Embedded) fail(cause string) {
 
 // Settings reach the broker from its own process, through memory.
 func (e *Embedded) Settings() Settings {
-	return Settings{Brokers: []string{e.Addr()}, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) { return e.gate.dial(ctx) }}
+	return Settings{Brokers: []string{e.Addr()}, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) { return e.gate.Dial(ctx) }}
 }
 
 // Close stops the broker in order. Transactions that are open are aborted at the next start.

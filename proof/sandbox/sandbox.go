@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"oms/internal/pipe"
 )
 
 // Config says where the sandbox listens and what it remembers.
@@ -36,7 +38,7 @@ type Server struct {
 	book      *book
 	behaviour atomic.Pointer[Behaviour]
 	http      *fasthttp.Server
-	listener  net.Listener
+	listener  *pipe.Listener
 	log       *slog.Logger
 	served    chan error    // what Serve ended with
 	closing   chan struct{} // wakes who is silent
@@ -59,10 +61,12 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	if s.book, err = openBook(c.Ledger); err != nil {
 		return nil, fmt.Errorf("sandbox: ledger: %w", err)
 	}
-	var listen net.ListenConfig
-	if s.listener, err = listen.Listen(ctx, "tcp", c.Listen); err != nil {
+	network, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("sandbox: %w", err), s.book.close())
 	}
+	s.listener = pipe.Listen(network)
+	s.listener.Open()
 	s.http = &fasthttp.Server{
 		Handler: s.handle, Name: "oms-sandbox", MaxRequestBodySize: 16 << 10, ReadBufferSize: 4 << 10, WriteBufferSize: 2 << 10,
 		IdleTimeout: time.Minute, NoDefaultDate: true, CloseOnShutdown: true, Logger: quiet{s.log},
@@ -97,6 +101,9 @@ func (s *Server) Addr() string { return s.listener.Addr().String() }
 
 // URL is where a client begins.
 func (s *Server) URL() string { return "http://" + s.Addr() }
+
+// Dial connects from this process, through memory.
+func (s *Server) Dial(ctx context.Context) (net.Conn, error) { return s.listener.Dial(ctx) }
 
 // Behave changes how requests are answered from now on.
 func (s *Server) Behave(b Behaviour) error {

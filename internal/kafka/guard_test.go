@@ -3,23 +3,16 @@ package kafka
 import (
 	"encoding/binary"
 	"io"
-	"net"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
-	"golang.org/x/net/nettest"
+
+	"oms/internal/pipe"
 )
 
-func TestAConnectionInMemoryIsAConnection(t *testing.T) {
-	nettest.TestConn(t, func() (near, far net.Conn, stop func(), err error) {
-		near, far = pipe()
-		return near, far, func() { near.Close(); far.Close() }, nil
-	})
-}
-
 func TestFetchesOfAConnectionKeepTheirPace(t *testing.T) {
-	near, far := pipe()
+	near, far := pipe.New()
 	defer near.Close()
 	g := &guarded{Conn: far}
 	send := func(n int, key kmsg.Key) time.Duration {

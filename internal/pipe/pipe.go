@@ -1,4 +1,5 @@
-package kafka
+// Package pipe connects what runs in one process: connections in memory, and a listener that takes them beside those of the network.
+package pipe
 
 import (
 	"bytes"
@@ -9,12 +10,12 @@ import (
 	"time"
 )
 
-// pipeHolds is how many bytes a direction of a connection in memory holds before a write waits for the reader: as many as Linux's pipes.
-const pipeHolds = 64 << 10
+// holds is how many bytes a direction of a connection in memory holds before a write waits for the reader: as many as Linux's pipes.
+const holds = 64 << 10
 
-// pipe answers the two ends of a connection in memory. Unlike net.Pipe it holds what was written, so that a small write does not wait for its reader: between client and broker
+// New answers the two ends of a connection in memory. Unlike net.Pipe it holds what was written, so that a small write does not wait for its reader: between client and broker
 // that was two switches of goroutines a message. (fasthttp's does so too, but a deadline that is set does not end a read that is under way, and that is how clients are closed.)
-func pipe() (near, far net.Conn) {
+func New() (near, far net.Conn) {
 	there, back := newDirection(), newDirection()
 	return &end{in: back, out: there}, &end{in: there, out: back}
 }
@@ -81,7 +82,7 @@ func (d *direction) read(p []byte) (int, error) {
 		case d.reading.over:
 			return 0, os.ErrDeadlineExceeded
 		case d.held.Len() > 0:
-			if d.held.Len() == pipeHolds { // a write may wait
+			if d.held.Len() == holds { // a write may wait
 				d.moved.Broadcast()
 			}
 			return d.held.Read(p)
@@ -104,7 +105,7 @@ func (d *direction) write(p []byte) (n int, err error) {
 		case d.writing.over:
 			return n, os.ErrDeadlineExceeded
 		}
-		if some := min(len(p)-n, pipeHolds-d.held.Len()); some > 0 {
+		if some := min(len(p)-n, holds-d.held.Len()); some > 0 {
 			d.held.Write(p[n : n+some])
 			n += some
 			d.moved.Broadcast()
@@ -123,36 +124,44 @@ func (d *direction) close() {
 	d.moved.Broadcast()
 }
 
-// deadline of the reads or the writes of a direction.
+// deadline of the reads or the writes of a direction. Clients set one for every message, so the timer is left alone where it comes early enough: it is then set again for the rest.
 type deadline struct {
 	of    *direction
-	timer *time.Timer // nil: none is set
+	at    time.Time   // zero: none is set
+	timer *time.Timer // nil: there was none yet
+	alarm time.Time   // when the timer comes; zero: it is not set
 	over  bool
 }
 
 func (l *deadline) set(t time.Time) {
 	l.of.mu.Lock()
 	defer l.of.mu.Unlock()
-	if l.timer != nil {
-		l.timer.Stop()
+	l.at, l.over = t, false
+	if !t.IsZero() {
+		l.check(time.Now())
 	}
-	l.timer, l.over = nil, false
-	if t.IsZero() {
-		return
-	}
-	rest := time.Until(t)
-	if l.over = rest <= 0; l.over {
+}
+
+// check ends what waits when the deadline is over; otherwise the timer will come. The direction is locked.
+func (l *deadline) check(now time.Time) {
+	rest := l.at.Sub(now)
+	switch {
+	case rest <= 0:
+		l.over = true
 		l.of.moved.Broadcast()
-		return
+	case l.timer == nil:
+		l.timer, l.alarm = time.AfterFunc(rest, l.ring), l.at
+	case l.alarm.IsZero() || l.at.Before(l.alarm):
+		l.timer.Reset(rest)
+		l.alarm = l.at
 	}
-	var timer *time.Timer
-	timer = time.AfterFunc(rest, func() {
-		l.of.mu.Lock()
-		defer l.of.mu.Unlock()
-		if l.timer == timer { // it was not replaced while this waited for the lock
-			l.over = true
-			l.of.moved.Broadcast()
-		}
-	})
-	l.timer = timer
+}
+
+func (l *deadline) ring() {
+	l.of.mu.Lock()
+	defer l.of.mu.Unlock()
+	l.alarm = time.Time{}
+	if !l.at.IsZero() {
+		l.check(time.Now())
+	}
 }
