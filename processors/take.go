@@ -30,8 +30,8 @@ type Said struct {
 // State is a row in memory while steps are taken on it. What a step leaves behind is what decoding its bytes would give.
 type State struct {
 	group  *Group
-	row    Row // nil: not read yet
-	before []byte
+	row    Row    // nil: not read yet
+	before []byte // as it was read or encoded last; nil: there is none yet
 	taken  []step // since before
 	nowMS  int64  // of the last step that changed it
 }
@@ -68,13 +68,16 @@ func (s *State) open() error {
 	return nil
 }
 
-// Encode answers the row's bytes and the time of its last step (UTC, ms).
-func (s *State) Encode() (value []byte, atMS int64, err error) {
+// Encode answers the row's bytes as it was read or encoded last (nil: there was none), its bytes now, and the time of its last step (UTC, ms).
+func (s *State) Encode() (before, value []byte, atMS int64, err error) {
 	if err := s.open(); err != nil {
-		return nil, 0, err
+		return nil, nil, 0, err
 	}
-	value, err = schemas.Encode(s.row)
-	return value, s.nowMS, err
+	if value, err = schemas.Encode(s.row); err != nil {
+		return nil, nil, 0, err
+	}
+	before, s.before, s.taken = s.before, value, nil
+	return before, value, s.nowMS, nil
 }
 
 // Take is one step from bytes to bytes: the record's key, value and timestamp (UTC ms), and the row under the key, nil when there is none. It depends on nothing else.
@@ -83,7 +86,7 @@ func (g *Group) Take(key string, value []byte, ms int64, row func() []byte) Take
 	t := g.TakeOn(key, value, ms, func() *State { s = g.State(row()); return s })
 	if t.Changed {
 		var err error
-		if t.Row, _, err = s.Encode(); err != nil {
+		if _, t.Row, _, err = s.Encode(); err != nil {
 			g.fail(&t, key, ms, err)
 		}
 	}

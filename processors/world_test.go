@@ -97,7 +97,7 @@ func (w *world) keep(g *Group, at string, m schemas.Message, want []byte) {
 		w.kept[at] = g.State(nil)
 	}
 	g.TakeOn(m.Key(), encoded(m), w.now, func() *State { return w.kept[at] })
-	if got, _, err := w.kept[at].Encode(); err != nil || !bytes.Equal(got, want) {
+	if _, got, _, err := w.kept[at].Encode(); err != nil || !bytes.Equal(got, want) {
 		w.fail(fmt.Sprintf("after %T of %s a row in memory is %x, not %x: %v", m, m.Key(), got, want, err))
 	}
 }

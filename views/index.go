@@ -1,9 +1,9 @@
 package views
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
-	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -19,17 +19,18 @@ type card struct {
 
 // cardLens reads what a card needs of an order's row, in a third of the time that decoding the row takes: every version of every order comes by here.
 var cardLens = schemas.NewLens[struct {
-	Tenant string `avro:"tenant"`
-	Order  struct {
+	Tenant  string `avro:"tenant"`
+	Version int64  `avro:"version"`
+	Order   struct {
 		Status     string `avro:"status"`
 		CustomerID string `avro:"customer_id"`
 		PlacedAtMS int64  `avro:"placed_at_ms"`
 	} `avro:"order"`
 }](schemas.KindOrderRow)
 
-func readCard(raw []byte) (card, error) {
+func readCard(raw []byte) (c card, version int64, err error) {
 	row, err := cardLens.Decode(raw)
-	return card{row.Tenant, row.Order.CustomerID, row.Order.Status, row.Order.PlacedAtMS}, err
+	return card{row.Tenant, row.Order.CustomerID, row.Order.Status, row.Order.PlacedAtMS}, row.Version, err
 }
 
 func (c card) append(b []byte) []byte {
@@ -53,52 +54,61 @@ func cutCard(b []byte) (c card, row []byte, ok bool) {
 	return card{text[0], text[1], text[2], int64(binary.BigEndian.Uint64(b))}, b[8:], true
 }
 
-// entries of the indexes that the card makes: one among all orders of the tenant, one among those of its status, and one among the customer's unless it is a guest's.
-// Only the second ever moves.
-func (c card) entries(order string) (keys []string) {
-	if c == (card{}) {
-		return nil
+// indexes of orders, each by its kind of key. Only the entry among those of a status ever moves.
+var indexes = [...]byte{kindPlaced, kindStatus, kindCustomer}
+
+// appendEntry appends the key of the card's entry in an index: among all orders of the tenant, those of its status, or its customer's. Nothing: there is no entry, since
+// there is no card or the order is a guest's.
+func (c card) appendEntry(b []byte, index byte, order string) []byte {
+	if c == (card{}) || index == kindCustomer && c.customer == "" {
+		return b
 	}
-	place := append(appendNewest(nil, c.placedMS), order...)
-	for _, prefix := range [][]byte{placedPrefix(c.tenant), statusPrefix(c.tenant, c.status), customerPrefix(c.tenant, c.customer)} {
-		keys = append(keys, string(append(prefix, place...)))
+	of := c.status
+	if index == kindCustomer {
+		of = c.customer
 	}
-	if c.customer == "" {
-		keys = keys[:2]
-	}
-	return keys
+	return append(appendNewest(appendIndex(b, index, c.tenant, of), c.placedMS), order...)
 }
 
-func placedPrefix(tenant string) []byte { return appendText([]byte{kindPlaced}, tenant) }
-
-func statusPrefix(tenant, status string) []byte {
-	return appendText(appendText([]byte{kindStatus}, tenant), status)
-}
-
-func customerPrefix(tenant, customer string) []byte {
-	return appendText(appendText([]byte{kindCustomer}, tenant), customer)
+// appendIndex appends the beginning of all entries of an index: of a tenant, and of a status or a customer where the index is by one.
+func appendIndex(b []byte, index byte, tenant, of string) []byte {
+	b = appendText(append(b, index), tenant)
+	if index == kindPlaced {
+		return b
+	}
+	return appendText(b, of)
 }
 
 func cataloguePrefix(tenant string) []byte { return appendText([]byte{kindCatalogue}, tenant) }
 
 // writeOrder puts an order's row and what changes of its index entries into the batch.
 func (v *Views) writeOrder(db *pebble.DB, b *pebble.Batch, key []byte, order string, rec *kgo.Record) error {
-	was, err := v.cardBefore(db, key, order)
-	if err != nil {
-		return err
+	var now, was card
+	var version int64
+	var unread error
+	if rec.Value != nil {
+		now, version, unread = readCard(rec.Value)
+	}
+	if version != 1 || unread != nil { // the first version has none before it; what is read again was forgotten before
+		var err error
+		if was, err = v.cardBefore(db, key, order); err != nil {
+			return err
+		}
 	}
 	if rec.Value == nil {
 		delete(v.cards, order)
-		return reindex(b, key, nil, order, was, card{})
+		return errors.Join(reindex(b, order, was, card{}), b.Delete(key, nil))
 	}
-	now, err := readCard(rec.Value)
-	if err != nil {
+	if unread != nil {
 		// A newer release of the system may have written it. It is kept, under the entries of the row before; the next record that is readable mends them.
-		v.unreadable(rec, err.Error())
+		v.unreadable(rec, unread.Error())
 		now = was
 	}
 	v.remember(order, now)
-	return reindex(b, key, append(now.append(make([]byte, 0, len(rec.Value)+96)), rec.Value...), order, was, now)
+	if err := reindex(b, order, was, now); err != nil {
+		return err
+	}
+	return b.Set(key, append(now.append(make([]byte, 0, len(rec.Value)+96)), rec.Value...), nil)
 }
 
 // cardBefore is the card of the row that is stored. An order is looked for again soon after it was written, and mostly not later.
@@ -128,39 +138,46 @@ func (v *Views) remember(order string, c card) {
 	v.cards[order] = c
 }
 
-// reindex replaces a row and moves its entries; a nil row removes both.
-func reindex(b *pebble.Batch, key, row []byte, order string, was, now card) error {
-	if was != now {
-		before, after := was.entries(order), now.entries(order)
-		for _, k := range before {
-			if !slices.Contains(after, k) {
-				if err := b.Delete([]byte(k), nil); err != nil {
-					return err
-				}
+// reindex moves the entries of an order.
+func reindex(b *pebble.Batch, order string, was, now card) error {
+	if was == now {
+		return nil
+	}
+	var before, after []byte
+	for _, index := range indexes {
+		before, after = was.appendEntry(before[:0], index, order), now.appendEntry(after[:0], index, order)
+		if bytes.Equal(before, after) {
+			continue
+		}
+		if len(before) > 0 {
+			if err := b.Delete(before, nil); err != nil {
+				return err
 			}
 		}
-		for _, k := range after {
-			if !slices.Contains(before, k) {
-				if err := b.Set([]byte(k), nil, nil); err != nil {
-					return err
-				}
+		if len(after) > 0 {
+			if err := b.Set(after, nil, nil); err != nil {
+				return err
 			}
 		}
 	}
-	if row == nil {
-		return b.Delete(key, nil)
-	}
-	return b.Set(key, row, nil)
+	return nil
 }
+
+// catalogueLens reads of a product's row what its entry is made of, for each version comes by here too.
+var catalogueLens = schemas.NewLens[struct {
+	Tenant    string `avro:"tenant"`
+	ProductID string `avro:"product_id"`
+	Exists    bool   `avro:"exists"`
+}](schemas.KindProductRow)
 
 // writeCatalogue lists a product that can be seen. A product that was only asked for has a row as well, but nobody added it.
 func (v *Views) writeCatalogue(b *pebble.Batch, key string, rec *kgo.Record) error {
 	if rec.Value == nil {
 		return nil // the list finds no row behind the entry, and passes it over
 	}
-	row, ok := schemas.Decode(rec.Value).(*schemas.ProductRow)
-	if !ok {
-		v.unreadable(rec, "it is no row that this version knows")
+	row, err := catalogueLens.Decode(rec.Value)
+	if err != nil {
+		v.unreadable(rec, err.Error())
 		return nil
 	}
 	if !row.Exists {
@@ -174,11 +191,7 @@ func unindex(b *pebble.Batch, s source, key string, stored []byte) error {
 	switch s {
 	case ordersTable:
 		c, _, _ := cutCard(stored)
-		for _, k := range c.entries(key) {
-			if err := b.Delete([]byte(k), nil); err != nil {
-				return err
-			}
-		}
+		return reindex(b, key, c, card{})
 	case productsTable:
 		if row, ok := schemas.Decode(stored).(*schemas.ProductRow); ok {
 			return b.Delete(append(cataloguePrefix(row.Tenant), row.ProductID...), nil)

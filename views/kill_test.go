@@ -86,8 +86,9 @@ func TestKillsLeaveNoTornRowNoLostFactAndNoStaleEntry(t *testing.T) {
 			t.Errorf("%s has %d facts, want %d: %v", id, len(got), want.version, err)
 		}
 		facts += len(got)
-		for _, key := range (card{shopTenant, "cus_1", string(want.status), 1000}).entries(id) {
-			if value, err := s.views.disk.get([]byte(key)); err != nil || value == nil {
+		for _, index := range indexes {
+			key := card{shopTenant, "cus_1", string(want.status), 1000}.appendEntry(nil, index, id)
+			if value, err := s.views.disk.get(key); err != nil || value == nil {
 				t.Errorf("%s: entry %q is not there: %v", id, key, err)
 			}
 		}

@@ -165,7 +165,7 @@ func (v *Views) orders(c *fiber.Ctx, customer string) error {
 	}
 	switch {
 	case customer != "":
-		l.prefix = customerPrefix(who.Tenant, customer)
+		l.prefix = appendIndex(nil, kindCustomer, who.Tenant, customer)
 		if status != "" {
 			l.keep = func(stored []byte) bool {
 				c, _, _ := cutCard(stored)
@@ -173,9 +173,9 @@ func (v *Views) orders(c *fiber.Ctx, customer string) error {
 			}
 		}
 	case status != "":
-		l.prefix = statusPrefix(who.Tenant, status)
+		l.prefix = appendIndex(nil, kindStatus, who.Tenant, status)
 	default:
-		l.prefix = placedPrefix(who.Tenant)
+		l.prefix = appendIndex(nil, kindPlaced, who.Tenant, "")
 	}
 	l.end = above(l.prefix)
 	if from != "" {

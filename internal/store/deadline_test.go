@@ -53,6 +53,21 @@ func TestSkippedRowsDoNotFillTheLimitAndStay(t *testing.T) {
 	wantDue(t, p, 9, "a@1", "b@2", "c@3")
 }
 
+func TestAReplacedRowLeavesNoEntryBehind(t *testing.T) {
+	db := openDB(t)
+	p := partition(t, db, "g", "t", 0)
+	var before []byte
+	for i, ms := range []int64{50, 10, 10, 0, 30} {
+		value := wakes(ms, "")
+		must(t, p.Replace("a", before, value), db.Commit([]Written{{p, int64(i)}}))
+		before = value
+		if n := entries(t, p); n != min(1, int(ms)) {
+			t.Errorf("%d entries of one row that wakes at %d", n, ms)
+		}
+	}
+	wantDue(t, p, 100, "a@30")
+}
+
 func TestOfAMovedDeadlineOnlyTheLastIsDue(t *testing.T) {
 	for name, read := range map[string]bool{"after a read": true, "blindly": false} {
 		t.Run(name, func(t *testing.T) {

@@ -112,10 +112,8 @@ func (p *Partition) Get(key string) ([]byte, error) {
 		return append([]byte{}, v...), nil
 	}
 	v, err := p.stored(key)
-	if v != nil && p.deadline != nil {
-		if ms, wants := p.deadline(v); wants {
-			p.known.set(key, ms)
-		}
+	if v != nil {
+		p.know(key, v)
 	}
 	return v, err
 }
@@ -142,6 +140,24 @@ func (p *Partition) Set(key string, value []byte) error {
 		return fmt.Errorf("store: %s: row %q: a nil value; Delete deletes", p.name, key)
 	}
 	return p.put(key, value)
+}
+
+// Replace is Set of a row that was read before the open transaction began, by Get or as an earlier value: before is what it was then, nil when there was none.
+func (p *Partition) Replace(key string, before, value []byte) error {
+	if before != nil {
+		p.know(key, before)
+	}
+	return p.Set(key, value)
+}
+
+// know notes the deadline of a row as Pebble has it.
+func (p *Partition) know(key string, row []byte) {
+	if p.deadline == nil {
+		return
+	}
+	if ms, wants := p.deadline(row); wants {
+		p.known.set(key, ms)
+	}
 }
 
 // Delete puts the row's absence into the overlay. The empty key is no row: with it the follower of a changelog passes

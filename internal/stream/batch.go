@@ -163,9 +163,9 @@ func (s *session) withoutOffsets() (bool, error) {
 func (s *session) commit(end func() (bool, error)) error {
 	e, cl := s.e, s.c.Client()
 	began := time.Now()
-	err := e.out.sendRows(func(p int32, key string, value []byte) error {
+	err := e.out.sendRows(func(p int32, key string, before, value []byte) error {
 		if c := s.parts[p]; c != nil {
-			return c.table.Set(key, value)
+			return c.table.Replace(key, before, value)
 		}
 		return errCancelled // the partition was taken away
 	})

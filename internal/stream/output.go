@@ -33,13 +33,6 @@ type output struct {
 	touched  kadm.TopicsSet // partitions that may lack the marker of a transaction; it outlives a begin
 }
 
-// shard holds the rows of one partition; only that partition's goroutine writes it while steps run.
-type shard struct {
-	mu   sync.Mutex
-	rows map[string]row
-	kept map[string]Row
-}
-
 type row struct {
 	value   []byte
 	headers goka.Headers
@@ -58,8 +51,7 @@ func (o *output) begin(c *kgo.Client, partitions int) {
 		o.rowsAt = make([]int64, partitions)
 	}
 	for i := range o.shards {
-		clear(o.shards[i].rows)
-		clear(o.shards[i].kept)
+		o.shards[i].begin()
 		o.rowsAt[i] = -1
 	}
 	o.mu.Lock()
@@ -81,43 +73,11 @@ func (o *output) Emit(topic, key string, value []byte) *goka.Promise {
 // EmitWithHeaders implements goka.Producer.
 func (o *output) EmitWithHeaders(topic, key string, value []byte, h goka.Headers) *goka.Promise {
 	if topic == o.engine.table {
-		s := &o.shards[kafka.Partition([]byte(key), int32(len(o.shards)))]
-		s.mu.Lock()
-		if s.rows == nil {
-			s.rows = map[string]row{}
-		}
-		s.rows[key] = row{value, h}
-		s.mu.Unlock()
+		o.shards[kafka.Partition([]byte(key), int32(len(o.shards)))].set(key, row{value, h})
 	} else {
 		o.send(topic, key, value, h)
 	}
 	return promised()
-}
-
-// Row is a row in memory while the steps of a batch are taken on it.
-type Row interface {
-	// Encode answers the row's bytes as they are now, and the time of its changelog record (UTC, ms). An error fails the batch, as a step that fails does.
-	Encode() (value []byte, atMS int64, err error)
-}
-
-// Keep has the row written under the key when the batch ends, with the bytes that it has then: however many steps one key takes in a batch, its row is encoded once. For a
-// step on the row's partition, instead of goka's SetValue.
-func (e *Engine) Keep(partition int32, key string, r Row) {
-	s := &e.out.shards[partition]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.kept == nil {
-		s.kept = map[string]Row{}
-	}
-	s.kept[key] = r
-}
-
-// Kept is what this batch keeps under the key; nil when it is for the state to answer.
-func (e *Engine) Kept(partition int32, key string) Row {
-	s := &e.out.shards[partition]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.kept[key]
 }
 
 // Close implements goka.Producer.
@@ -198,20 +158,22 @@ func (o *output) forget() {
 }
 
 // sendRows sends the last value of each key that the batch has written; kept ones go into the state first, as goka has put the others there.
-func (o *output) sendRows(state func(partition int32, key string, value []byte) error) error {
+func (o *output) sendRows(state func(partition int32, key string, before, value []byte) error) error {
 	for i := range o.shards {
-		for key, row := range o.shards[i].rows {
+		s := &o.shards[i]
+		for key, row := range s.rows {
 			o.send(o.engine.table, key, row.value, row.headers)
 		}
-		for key, row := range o.shards[i].kept {
-			value, ms, err := row.Encode()
+		for key, row := range s.kept {
+			before, value, ms, err := row.Encode()
 			if err != nil {
 				return fmt.Errorf("%w: %q: %w", errRow, key, err)
 			}
-			if err := state(int32(i), key, value); err != nil {
+			if err := state(int32(i), key, before, value); err != nil {
 				return err
 			}
 			o.produce(o.engine.table, key, value, time.UnixMilli(ms), nothing)
+			s.remember(key, row, len(value), recentBytes/len(o.shards))
 		}
 	}
 	return nil

@@ -132,7 +132,7 @@ func count(r *rig) step {
 		if !kept {
 			n = &counted{}
 			if row, ok := ctx.Value().([]byte); ok && row != nil {
-				n.n = binary.BigEndian.Uint64(row)
+				n.n, n.before = binary.BigEndian.Uint64(row), row
 			}
 		}
 		n.n++
@@ -149,14 +149,16 @@ func count(r *rig) step {
 // counted is a row in memory.
 type counted struct {
 	n          uint64
+	before     []byte
 	unwritable bool
 }
 
-func (c *counted) Encode() ([]byte, int64, error) {
+func (c *counted) Encode() (before, value []byte, ms int64, err error) {
 	if c.unwritable {
-		return nil, 0, errors.New("the row cannot be written")
+		return nil, nil, 0, errors.New("the row cannot be written")
 	}
-	return binary.BigEndian.AppendUint64(nil, c.n), time.Now().UnixMilli(), nil
+	before, c.before = c.before, binary.BigEndian.AppendUint64(nil, c.n)
+	return before, c.before, time.Now().UnixMilli(), nil
 }
 
 // instance is a running member of the group.

@@ -57,6 +57,7 @@ func (c *claim) HighWaterMarkOffset() int64               { return 0 }
 func (c *claim) Messages() <-chan *sarama.ConsumerMessage { return c.ch }
 
 func newSession(e *Engine, c *client, ctx context.Context, cancel context.CancelFunc, from map[int32]int64) *session {
+	e.out.shards = nil // what the session before had in memory may since have changed elsewhere, or not be committed
 	s := &session{e: e, c: c, ctx: ctx, cancel: cancel, parts: map[int32]*claim{}, marked: make(chan struct{}, 1), died: make(chan struct{}, 1), names: map[string][]byte{}}
 	for p, at := range from {
 		s.parts[p] = &claim{topic: e.cfg.Inbox, partition: p, position: at, ch: make(chan *sarama.ConsumerMessage, e.cfg.MaxBatch), asked: map[string]*asking{}, retry: never}

@@ -225,7 +225,7 @@ func (m *member) take(r *record) {
 			m.changed = append(m.changed, key)
 		}
 		var err error
-		if t.Row, m.rowTimes[key], err = row.Encode(); err != nil {
+		if _, t.Row, m.rowTimes[key], err = row.Encode(); err != nil {
 			m.w.violated("a row cannot be written: " + err.Error())
 		}
 		m.overlay[key], m.rows[key] = row, t.Row
