@@ -31,7 +31,7 @@ type Config struct {
 	Door      string        // "kafka" or "http": only scenarios through this door; empty: all
 	Warm      time.Duration // before measuring; 0: 5 s
 	Duration  time.Duration // of measuring; 0: 20 s
-	Rate      int           // orders per second of scenarios latency, hops and sink; 0: 500
+	Rate      int           // orders per second of scenarios latency, latency-kafka-invoice, hops and sink; 0: 500
 	Window    int           // orders under way at most, door kafka; 0: 20,000
 	Workers   int           // requests under way at most, door http; 0: 64
 	Units     int64         // of the hot product; 0: 100,000
@@ -92,6 +92,7 @@ var scenarios = []scenario{
 	{name: "throughput-http", door: "http", run: singlePosts},
 	{name: "throughput-http-batch", door: "http", run: batchPosts},
 	{name: "latency", door: "http", run: latency},
+	{name: "latency-kafka-invoice", door: "kafka", optional: true, run: kafkaLatency},
 	{name: "hot-product", door: "kafka", run: hotProduct},
 	{name: "memory", door: "kafka", run: memory},
 	{name: "engine", door: "kafka", alone: true, run: engine},

@@ -31,7 +31,7 @@ type Recovery struct {
 	With    float64 `json:"with_state_seconds"`    // of one with everything there
 }
 
-const heldMix = "retail, 1.15 lines, invoice, all live"
+const heldMix = invoiceMix + ", all live"
 
 // hold places the orders of the shop from first on, on invoice: each is confirmed and none shipped.
 func (r *run) hold(ctx context.Context, shop *workload.Shop, first, orders int, rest time.Duration) (Result, error) {

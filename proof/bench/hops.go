@@ -149,7 +149,7 @@ func hopByHop(ctx context.Context, r *run) (Result, error) {
 	warmed := make(chan counted, 1)
 	warm := time.AfterFunc(r.Warm, func() { warmed <- r.transactions(ctx) })
 	defer warm.Stop()
-	result, err := r.paced(ctx, shop, retailMix, r.Rate, r.Warm, r.Duration, 0)
+	result, err := r.posted(ctx, shop, retailMix, r.Rate, r.Warm, r.Duration, 0)
 	stop()
 	if ended := <-failed; err == nil && !errors.Is(ended, context.Canceled) {
 		err = ended

@@ -56,7 +56,7 @@ func retailThroughput(ctx context.Context, r *run) (Result, error) {
 
 // invoiceThroughput is of orders that no provider has to be asked for.
 func invoiceThroughput(ctx context.Context, r *run) (Result, error) {
-	return r.throughput(ctx, workload.Shop{Products: catalogue, OnHand: plenty}, "retail, 1.15 lines, invoice", onInvoice)
+	return r.throughput(ctx, workload.Shop{Products: catalogue, OnHand: plenty}, invoiceMix, onInvoice)
 }
 
 func wholesaleThroughput(ctx context.Context, r *run) (Result, error) {
@@ -64,7 +64,10 @@ func wholesaleThroughput(ctx context.Context, r *run) (Result, error) {
 	return r.throughput(ctx, workload.Shop{Products: catalogue, OnHand: plenty, Wholesale: true}, "wholesale, 25.6 lines, card", placing)
 }
 
-const retailMix = "retail, 1.15 lines, card"
+const (
+	retailMix  = "retail, 1.15 lines, card"
+	invoiceMix = "retail, 1.15 lines, invoice"
+)
 
 // throughput places orders through door kafka as fast as they are decided.
 func (r *run) throughput(ctx context.Context, s workload.Shop, mix string, placing func(workload.Order) *schemas.PlaceOrder) (Result, error) {

@@ -77,16 +77,21 @@ func latency(ctx context.Context, r *run) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	return r.paced(ctx, shop, retailMix, r.Rate, r.Warm, r.Duration, 0)
+	return r.posted(ctx, shop, retailMix, r.Rate, r.Warm, r.Duration, 0)
 }
 
-// paced sends orders from the shop, beginning with the one of number first, and waits for the decision of each.
-func (r *run) paced(ctx context.Context, shop *workload.Shop, mix string, rate int, warm, duration time.Duration, first int) (Result, error) {
+// posted is paced with orders of the shop that are posted over HTTP, beginning with the one of number first.
+func (r *run) posted(ctx context.Context, shop *workload.Shop, mix string, rate int, warm, duration time.Duration, first int) (Result, error) {
 	d, err := r.door(connections)
 	if err != nil {
 		return Result{}, err
 	}
 	defer d.close()
+	return r.paced(ctx, mix, rate, warm, duration, func(n int) (string, error) { return d.order(shop.Order(first+n), fmt.Sprintf("wait=%d", waitSeconds)) })
+}
+
+// paced lets orders 0, 1, … be placed at the rate. order answers the status after the decision.
+func (r *run) paced(ctx context.Context, mix string, rate int, warm, duration time.Duration, order func(n int) (status string, err error)) (Result, error) {
 	plan := schedule{rate: rate, warm: int(warm.Seconds() * float64(rate)), workers: connections}
 	plan.total = plan.warm + max(1, int(duration.Seconds()*float64(rate)))
 	var outcomes sync.Map // status as answered: *atomic.Int64
@@ -103,7 +108,7 @@ func (r *run) paced(ctx context.Context, shop *workload.Shop, mix string, rate i
 			before, began = r.usage(), time.Now()
 			shares = r.watchShares(ctx, int(duration.Seconds()))
 		}
-		status, err := d.order(shop.Order(first+n), fmt.Sprintf("wait=%d", waitSeconds))
+		status, err := order(n)
 		if err != nil {
 			return err
 		}
@@ -149,7 +154,7 @@ func ladder(ctx context.Context, r *run) (Result, error) {
 	}
 	result, began, first := Result{Mix: retailMix}, time.Now(), 0
 	for i := range ladderSteps {
-		step, err := r.paced(ctx, shop, "", ladderFirst<<i, ladderTime/5, ladderTime, first)
+		step, err := r.posted(ctx, shop, "", ladderFirst<<i, ladderTime/5, ladderTime, first)
 		if err != nil {
 			return result, err
 		}

@@ -184,7 +184,7 @@ func (r *run) rested(ctx context.Context, shop *workload.Shop, result *Result, p
 	if err := r.rest(ctx, pids...); err != nil {
 		return Latency{}, err
 	}
-	one, err := r.paced(ctx, shop, "", r.Rate, r.Warm, r.Duration, int(result.Orders))
+	one, err := r.posted(ctx, shop, "", r.Rate, r.Warm, r.Duration, int(result.Orders))
 	if err != nil {
 		return Latency{}, err
 	}

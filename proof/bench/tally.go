@@ -22,7 +22,8 @@ const patience = 30 * time.Second
 
 // tally counts the decisions on the order topic from the moment it was opened.
 type tally struct {
-	record   *workload.Record // of orders placed through door kafka; nil: not kept
+	record   *workload.Record                               // of orders placed through door kafka; nil: not kept
+	each     func(order string, status schemas.OrderStatus) // of decisions; nil: they are only counted
 	reader   *kafka.Reader
 	byKind   map[schemas.Kind]*atomic.Int64
 	decided  atomic.Int64
@@ -48,11 +49,15 @@ var decisionByType = func() map[string]schemas.Kind {
 }()
 
 func (r *run) tally(ctx context.Context, record *workload.Record) (*tally, error) {
+	return r.tallyInto(ctx, record, nil)
+}
+
+func (r *run) tallyInto(ctx context.Context, record *workload.Record, each func(order string, status schemas.OrderStatus)) (*tally, error) {
 	reader, err := r.Kafka.NewReader(ctx, kafka.From{End: true}, topics.OrderEvents.Name)
 	if err != nil {
 		return nil, err
 	}
-	t := &tally{record: record, reader: reader, byKind: map[schemas.Kind]*atomic.Int64{}, moved: make(chan struct{}, 1), failed: make(chan error, 1)}
+	t := &tally{record: record, each: each, reader: reader, byKind: map[schemas.Kind]*atomic.Int64{}, moved: make(chan struct{}, 1), failed: make(chan error, 1)}
 	for k := range decisions {
 		t.byKind[k] = new(atomic.Int64)
 	}
@@ -85,6 +90,9 @@ func (t *tally) take(rec *kgo.Record) error {
 			if kind, ok := decisionByType[string(h.Value)]; ok {
 				t.byKind[kind].Add(1)
 				t.decided.Add(1)
+				if t.each != nil {
+					t.each(string(rec.Key), decisions[kind])
+				}
 				if t.record != nil {
 					t.record.Add(workload.Told{Key: string(rec.Key), Asked: "place", OrderID: string(rec.Key), Status: string(decisions[kind]), Outcome: string(decisions[kind])})
 				}
@@ -176,6 +184,8 @@ func (w window) into(r *Result) {
 	r.AcknowledgedPerSecond = float64(w.to.acknowledged-w.from.acknowledged) / r.Seconds
 	r.spent(w.from.usage, w.to.usage, w.to.decided-w.from.decided)
 }
+
+var errUndecided = fmt.Errorf("an order is not decided after %s", patience)
 
 var errEarly = errors.New("ended before the measurement did")
 
