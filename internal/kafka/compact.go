@@ -16,10 +16,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// tableSegment is the segment size of a table on the embedded broker in bytes, and the size from which a partition of it is
-// worth compacting: space comes back by whole segments.
-const tableSegment = 8 << 20
-
 // compaction folds the tables of the embedded broker to the last value per key, by protocol, before anybody consumes: every
 // live row is appended again, and then the log is cut before the first of these. A kill at any moment leaves each row's last
 // value where it was or at the end or both, and a reader folds all of these to the same table. Nothing is ever cut that was
@@ -35,7 +31,7 @@ type compaction struct {
 	sizes map[string]int64 // by "topic/partition", bytes
 }
 
-// compact looks at each partition that has doubled since the last look.
+// compact looks at each partition that has doubled since the last look, and has more than a segment: space comes back by whole ones.
 func compact(ctx context.Context, s Settings, tables []string, dir, memo string, log *slog.Logger) error {
 	if len(tables) == 0 {
 		return nil
@@ -52,7 +48,7 @@ func compact(ctx context.Context, s Settings, tables []string, dir, memo string,
 		return err
 	}
 	for _, p := range sizes {
-		if !slices.Contains(tables, p.Topic) || p.Size < tableSegment || p.Size < 2*c.sizes[c.key(p)] {
+		if !slices.Contains(tables, p.Topic) || p.Size < segmentBytes || p.Size < 2*c.sizes[c.key(p)] {
 			continue
 		}
 		if err := c.partition(ctx, partition{p.Topic, p.Partition}); err != nil {
@@ -96,7 +92,7 @@ func (c *compaction) remember(ctx context.Context, tables []string) error {
 	}
 	grown := false
 	for _, p := range sizes {
-		if slices.Contains(tables, p.Topic) && p.Size >= tableSegment && (p.Size < c.sizes[c.key(p)] || p.Size >= 2*c.sizes[c.key(p)]) {
+		if slices.Contains(tables, p.Topic) && p.Size >= segmentBytes && (p.Size < c.sizes[c.key(p)] || p.Size >= 2*c.sizes[c.key(p)]) {
 			c.sizes[c.key(p)], grown = p.Size, true
 		}
 	}

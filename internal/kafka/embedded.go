@@ -113,11 +113,18 @@ func (e *Embedded) start(ctx context.Context, c EmbeddedConfig) (err error) {
 }
 
 // brokerConfigs override the broker's defaults. Offsets of a group that was idle for a week must stay: without them its inbox
-// would be taken from the start.
+// would be taken from the start. What is removed of a topic leaves the disk by whole segments, which are 100 MiB by default.
 var brokerConfigs = map[string]string{
 	"offsets.retention.minutes": "2147483647",
 	"message.max.bytes":         fmt.Sprint(MaxBatchBytes),
+	"log.segment.bytes":         fmt.Sprint(segmentBytes),
 }
+
+// segmentBytes is the size from which a partition gets another segment.
+const segmentBytes = 8 << 20
+
+// ErrInUse says that the broker of a directory runs in another process.
+var ErrInUse = errors.New("another process is using this directory")
 
 // lock takes the directory for this process; the kernel gives it back when the process ends, however it ends. The file names the process, for a backup that wants to pause it.
 func lock(path string) (*os.File, error) {
@@ -126,7 +133,7 @@ func lock(path string) (*os.File, error) {
 		return nil, err
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("another process is using this directory (%s is locked)", path), f.Close())
+		return nil, errors.Join(fmt.Errorf("%w (%s is locked)", ErrInUse, path), f.Close())
 	}
 	pid := fmt.Appendln(nil, os.Getpid())
 	_, err = f.WriteAt(pid, 0) // before the rest goes: a full disk has room for what is there

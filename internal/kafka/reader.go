@@ -1,9 +1,11 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -22,6 +24,26 @@ type From struct {
 	// Gather is how long the broker may wait for a megabyte before it answers, 10 ms at least; 0: it answers as soon as there is anything. It spares both sides a fetch for
 	// each small transaction.
 	Gather time.Duration
+
+	// Whole names topics of which no record may be missed: one that is removed before it was read is an error then. Otherwise the Reader goes on behind it.
+	Whole []string
+
+	// Before are records that come before those of the topics. Readers of it have no End. nil: none.
+	Before *Beginning
+}
+
+// Beginning is what a Reader hands out before the records of the topics, which have let it go, or need not be asked for it.
+type Beginning struct {
+	Ends Offsets                 // per partition, behind its last record: from there on the topic is read
+	Next func() (*Record, error) // answers one record after the other, those of a partition in order, from where the Reader starts; io.EOF behind the last
+}
+
+// end of a partition; 0: nothing comes before it.
+func (b *Beginning) end(topic string, p int32) int64 {
+	if b == nil {
+		return 0
+	}
+	return b.Ends[topic][p]
 }
 
 // Reader reads committed records of whole topics, without a group: for audits, replays, compaction and waiting clients.
@@ -31,14 +53,22 @@ type Reader struct {
 	adm    *kadm.Client
 	topics []string
 	next   Offsets // per partition, where the next record to deliver may lie
+	whole  map[string]bool
+	before *Beginning         // nil: none, or all of it was delivered
+	later  map[string][]int32 // partitions that are read once it was
 
-	// MaxPoll is how many records one Poll hands out at most; 0: all that its fetches have brought.
+	// MaxPoll is how many records one Poll hands out at most, of the topics and of what comes before them; 0: all that its fetches have brought.
 	MaxPoll int
 }
 
 // NewReader reads the topics, all of which must exist.
 func (s Settings) NewReader(ctx context.Context, from From, topics ...string) (*Reader, error) {
 	return s.newReader(ctx, from, func(partition) bool { return true }, topics...)
+}
+
+// NewPartitionReader reads one partition of a topic.
+func (s Settings) NewPartitionReader(ctx context.Context, from From, topic string, number int32) (*Reader, error) {
+	return s.newReader(ctx, from, func(p partition) bool { return p.number == number }, topic)
 }
 
 // newReader reads those partitions of the topics that only accepts.
@@ -55,7 +85,10 @@ func (s Settings) newReader(ctx context.Context, from From, only func(partition)
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader{cl: cl, adm: kadm.NewClient(cl), topics: topics, next: Offsets{}}
+	r := &Reader{cl: cl, adm: kadm.NewClient(cl), topics: topics, next: Offsets{}, whole: map[string]bool{}, later: map[string][]int32{}}
+	for _, t := range from.Whole {
+		r.whole[t] = true
+	}
 	if err := r.seek(ctx, from, only); err != nil {
 		cl.Close()
 		return nil, err
@@ -79,7 +112,16 @@ func (r *Reader) seek(ctx context.Context, from From, only func(partition) bool)
 			if !only(partition{topic, p}) {
 				continue
 			}
-			if named, ok := from.Offsets[topic][p]; ok {
+			named, ok := from.Offsets[topic][p]
+			if end := from.Before.end(topic, p); named < end {
+				if end < at {
+					return fmt.Errorf("kafka: %s/%d starts at offset %d, and what comes before it ends at %d: the records between are in neither", topic, p, at, end)
+				}
+				r.before, r.later[topic] = from.Before, append(r.later[topic], p)
+				r.next[topic][p], assign[topic][p] = named, kgo.NewOffset().At(end)
+				continue
+			}
+			if ok {
 				at = max(at, named)
 			} else if from.End {
 				at = ends[topic][p]
@@ -87,6 +129,7 @@ func (r *Reader) seek(ctx context.Context, from From, only func(partition) bool)
 			r.next[topic][p], assign[topic][p] = at, kgo.NewOffset().At(at)
 		}
 	}
+	r.cl.PauseFetchPartitions(r.later)
 	r.cl.AddConsumePartitions(assign)
 	return nil
 }
@@ -190,13 +233,20 @@ func (r *Reader) Reached(ends Offsets) bool {
 // Poll waits for the next records and hands them to take, which may keep them. It comes back after at least one fetch, which
 // may have held no record at all, or with the first error of take or of the context.
 func (r *Reader) Poll(ctx context.Context, take func(*kgo.Record) error) error {
-	fetches := r.cl.PollRecords(ctx, r.MaxPoll)
+	wait := ctx
+	if r.before != nil {
+		wait = nil // for nothing: there are records
+	}
+	fetches := r.cl.PollRecords(wait, r.MaxPoll)
 	for _, e := range fetches.Errors() {
 		if !errors.Is(e.Err, context.Canceled) && !errors.Is(e.Err, context.DeadlineExceeded) {
 			return fmt.Errorf("kafka: reading %s/%d: %w", e.Topic, e.Partition, e.Err)
 		}
 	}
 	if err := ctx.Err(); err != nil && fetches.NumRecords() == 0 {
+		return err
+	}
+	if err := r.missed(fetches); err != nil {
 		return err
 	}
 	for it := fetches.RecordIter(); !it.Done(); {
@@ -208,6 +258,45 @@ func (r *Reader) Poll(ctx context.Context, take func(*kgo.Record) error) error {
 			if err := take(rec); err != nil {
 				return err
 			}
+		}
+		r.next[rec.Topic][rec.Partition] = rec.Offset + 1
+	}
+	return r.pollBefore(take)
+}
+
+// missed finds out whether records were removed before they were read.
+func (r *Reader) missed(fetches kgo.Fetches) (err error) {
+	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+		if at := r.next[p.Topic][p.Partition]; r.whole[p.Topic] && p.LogStartOffset > at && err == nil {
+			err = fmt.Errorf("kafka: %s/%d starts at offset %d now, and was read up to %d: the records between were removed meanwhile", p.Topic, p.Partition, p.LogStartOffset, at)
+		}
+	})
+	return err
+}
+
+// beforePoll is how many records one Poll without a MaxPoll hands out of what comes before the topics.
+const beforePoll = 1_000
+
+func (r *Reader) pollBefore(take func(*kgo.Record) error) error {
+	if r.before == nil {
+		return nil
+	}
+	for range cmp.Or(r.MaxPoll, beforePoll) {
+		rec, err := r.before.Next()
+		if errors.Is(err, io.EOF) {
+			for topic, parts := range r.later {
+				for _, p := range parts {
+					r.next[topic][p] = r.before.end(topic, p)
+				}
+			}
+			r.cl.ResumeFetchPartitions(r.later)
+			r.before = nil
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if err := take(rec); err != nil {
+			return err
 		}
 		r.next[rec.Topic][rec.Partition] = rec.Offset + 1
 	}

@@ -2,7 +2,9 @@ package kafka_test
 
 import (
 	"context"
+	"crypto/rand"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -144,4 +146,48 @@ func TestAReaderOfATopicThatIsNotThereIsRefused(t *testing.T) {
 			t.Error("a reader of", topics)
 		}
 	}
+}
+
+// More than one fetch brings is removed behind a reader's back, and before it was read.
+func TestAReaderThatMayMissNothingSaysWhatItMissed(t *testing.T) {
+	kafkatest.Each(t, func(t *testing.T, b kafkatest.Broker) {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		topic := kafkatest.Name("missed")
+		cl := ensure(t, b.Settings, kafka.Topic{Name: topic, Partitions: 1})
+		for range 64 {
+			value := make([]byte, 100<<10)
+			rand.Read(value)
+			if err := cl.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: value}).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		count := func(_ *kgo.Record) error { return nil }
+		var readers []*kafka.Reader
+		for _, whole := range [][]string{nil, {topic}} {
+			r, err := b.NewReader(ctx, kafka.From{Whole: whole}, topic)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			if err := r.Poll(ctx, count); err != nil {
+				t.Fatal(err)
+			}
+			readers = append(readers, r)
+		}
+		trimmer, err := b.NewTrimmer()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer trimmer.Close()
+		if err := trimmer.Trim(ctx, topic, 0, 63); err != nil {
+			t.Fatal(err)
+		}
+		if err := readers[0].ToEnd(ctx, count); err != nil {
+			t.Errorf("the one that may: %v", err)
+		}
+		if err := readers[1].ToEnd(ctx, count); err == nil || !strings.Contains(err.Error(), topic+"/0 starts at offset 63 now") {
+			t.Errorf("the one that may not: %v", err)
+		}
+	})
 }

@@ -38,12 +38,12 @@ type Found struct {
 
 // config are the settings to create the topic with. On the embedded broker a table is not compacted by the broker, whose
 // cleaner loses rows (an aborted record shadows the committed one; a kill between two of its files loses all), but by ours
-// at start; small segments let it free space.
+// at start.
 func (t Topic) config(embedded bool) map[string]string {
 	c := map[string]string{"cleanup.policy": "delete"}
 	switch {
 	case t.Compact && embedded:
-		c["retention.ms"], c["retention.bytes"], c["segment.bytes"] = "-1", "-1", fmt.Sprint(tableSegment)
+		c["retention.ms"], c["retention.bytes"] = "-1", "-1"
 	case t.Compact:
 		c["cleanup.policy"] = "compact"
 	}
