@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime/pprof"
@@ -107,14 +108,8 @@ func (a *app) openCluster() (err error) {
 		return fmt.Errorf("data: %w", err)
 	}
 	if len(a.conf.Kafka.Brokers) == 0 {
-		var tables []string
-		for _, t := range topics.All {
-			if t.Policy == topics.Compact {
-				tables = append(tables, t.Name)
-			}
-		}
 		labelled("broker", func() {
-			a.embedded, err = kafka.StartEmbedded(a.ctx, kafka.EmbeddedConfig{Dir: filepath.Join(a.conf.Data, "kafka"), Listen: a.conf.Kafka.Listen, Fsync: a.conf.Kafka.Fsync, Tables: tables, Log: a.log})
+			a.embedded, err = kafka.StartEmbedded(a.ctx, embedded(a.conf, a.log))
 		})
 		if err != nil {
 			return err
@@ -141,6 +136,17 @@ func (a *app) openCluster() (err error) {
 		err = fmt.Errorf("kafka.brokers: %s is the embedded broker of another process; its transactions are whole only within that process, so no role can run here", strings.Join(a.cluster.Brokers, ","))
 	}
 	return err
+}
+
+// embedded is the broker of a data directory.
+func embedded(conf Config, log *slog.Logger) kafka.EmbeddedConfig {
+	c := kafka.EmbeddedConfig{Dir: filepath.Join(conf.Data, "kafka"), Listen: conf.Kafka.Listen, Fsync: conf.Kafka.Fsync, Log: log}
+	for _, t := range topics.All {
+		if t.Policy == topics.Compact {
+			c.Tables = append(c.Tables, t.Name)
+		}
+	}
+	return c
 }
 
 // wanted are the topics as this installation makes them.

@@ -21,6 +21,7 @@ type AuditCmd struct {
 	Ledger     string `help:"Ledger file of the payment sandbox, for law I4." type:"existingfile" placeholder:"FILE"`
 	Client     string `help:"What clients were told (--record of load and bench), for laws I6 and I11." type:"existingfile" placeholder:"FILE"`
 	Checkpoint string `help:"File that keeps the books: an audit that was interrupted, or the next one, reads only what came since." placeholder:"FILE"`
+	Archive    string `help:"Directory into which the beginnings of inboxes were archived." type:"existingdir" placeholder:"DIR"`
 	Follow     bool   `help:"Run beside a live system until it is stopped: a line a minute, and each law's first violation at once."`
 	Metrics    string `help:"With --follow: address that serves Prometheus metrics at /metrics." placeholder:"HOST:PORT"`
 	Output     string `short:"o" help:"text or json." enum:"text,json" default:"text"`
@@ -54,7 +55,7 @@ func (c AuditCmd) audit(r *run, conf cluster.Config) (report audit.Report, err e
 		if c.Metrics != "" {
 			return report, errors.New("--metrics: only with --follow")
 		}
-		tell, end := readProgress()
+		tell, end := progressLine("audit")
 		defer end()
 		conf.Progress = tell
 		return cluster.Run(r.ctx, conf)
@@ -98,13 +99,13 @@ func (c AuditCmd) config(r *run) (cluster.Config, error) {
 	if err != nil {
 		return cluster.Config{}, err
 	}
-	return cluster.Config{Kafka: s, Ledger: c.Ledger, Client: c.Client, Checkpoint: c.Checkpoint, Build: version()}, nil
+	return cluster.Config{Kafka: s, Ledger: c.Ledger, Client: c.Client, Checkpoint: c.Checkpoint, Archive: c.Archive, Build: version()}, nil
 }
 
-// readProgress writes lines to standard error: on a terminal over each other, and wiped out before anything else is written.
-func readProgress() (tell func(string), end func()) {
+// progressLine writes lines of a command to standard error: on a terminal over each other, and wiped out before anything else is written.
+func progressLine(command string) (tell func(string), end func()) {
 	if terminal(os.Stderr) == nil {
-		return func(line string) { fmt.Fprintf(os.Stderr, "audit: %s\n", line) }, func() {}
+		return func(line string) { fmt.Fprintf(os.Stderr, "%s: %s\n", command, line) }, func() {}
 	}
-	return func(line string) { fmt.Fprintf(os.Stderr, "\r\x1b[Kaudit: %s", line) }, func() { fmt.Fprint(os.Stderr, "\r\x1b[K") }
+	return func(line string) { fmt.Fprintf(os.Stderr, "\r\x1b[K%s: %s", command, line) }, func() { fmt.Fprint(os.Stderr, "\r\x1b[K") }
 }

@@ -42,6 +42,7 @@ type CLI struct {
 	Peers     PeersCmd     `cmd:"" help:"Measure PostgreSQL, Kafka Streams and stock goka beside this system, by turns (make bench-peers)."`
 	Backup    BackupCmd    `cmd:"" help:"Copy the data of a shop with an embedded broker while it runs."`
 	Restore   RestoreCmd   `cmd:"" help:"Put a backup into a new data directory, every file checked."`
+	Archive   ArchiveCmd   `cmd:"" help:"Move the beginnings of inboxes into files, from which oms audit --archive reads them."`
 	Topics    TopicsCmd    `cmd:"" help:"Topics of the system."`
 	Report    ReportCmd    `cmd:"" help:"Ask a report: a table, CSV, JSON or Parquet, and a chart."`
 	SQL       SQLCmd       `cmd:"" name:"sql" help:"Ask ClickHouse: one statement, or a prompt. It only reads."`

@@ -22,7 +22,7 @@ type Codec struct {
 }
 
 // Version of what a Codec is shown. Whoever shows another field, or in another order, counts it up.
-const Version = 2
+const Version = 3
 
 const magic = "oms audit checkpoint"
 

@@ -22,6 +22,7 @@ type Config struct {
 	Ledger     string       // file of what the payment provider did, JSON lines; empty: law I4 is checked in part
 	Client     string       // file of what clients were told, JSON lines; empty: laws I6 and I11 are checked in part
 	Checkpoint string       // file that keeps the books between two audits, or over an interruption; empty: none
+	Archive    string       // directory of what inboxes have let go; empty: none
 	Build      string       // of this program: a checkpoint of another one is refused, for its rows were folded by other machines
 	Progress   func(string) // is told where the audit is, once a second at most; nil: it is not
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"oms/internal/archive"
 	"oms/internal/kafka"
 	"oms/proof/audit"
 	"oms/proof/audit/checkpoint"
@@ -17,6 +18,7 @@ import (
 type session struct {
 	Config
 	clusterID string
+	archive   *archive.Archive // nil: none
 	reader    *kafka.Reader
 	books     *audit.Auditor
 	fold      *folder
@@ -38,23 +40,14 @@ func open(ctx context.Context, c Config) (s *session, err error) {
 	if err != nil {
 		return nil, err
 	}
-	var names []string
-	for _, t := range topics.All {
-		names = append(names, t.Name)
+	if s.Archive != "" {
+		if s.archive, err = archive.Open(s.Archive, s.clusterID); err != nil {
+			return nil, err
+		}
 	}
-	if s.reader, err = c.Kafka.NewReader(ctx, kafka.From{Offsets: from, Gather: gather}, names...); err != nil {
-		return nil, err
+	if err := s.read(ctx, from); err != nil {
+		return nil, errors.Join(err, s.closeReaders())
 	}
-	s.reader.MaxPoll = batchRecords
-	starts, err := s.reader.Starts(ctx)
-	if err == nil {
-		err = s.follows(ctx, from, starts)
-	}
-	if err != nil {
-		s.reader.Close()
-		return nil, err
-	}
-	f.Starts(starts)
 	s.fold = start(f)
 	s.marks.seen = s.reader.Next()
 	return s, nil
@@ -63,24 +56,71 @@ func open(ctx context.Context, c Config) (s *session, err error) {
 // gather lets the broker wait for a megabyte: an audit reads much, or has time.
 const gather = 20 * time.Millisecond
 
-func (s *session) close() {
-	s.fold.stop()
-	s.reader.Close()
+// read every topic, and what the archive has of its beginning, from the offsets on.
+func (s *session) read(ctx context.Context, from kafka.Offsets) (err error) {
+	var all, kept []string
+	for _, t := range topics.All {
+		if all = append(all, t.Name); t.Policy == topics.KeepForever {
+			kept = append(kept, t.Name)
+		}
+	}
+	begin := kafka.From{Offsets: from, Gather: gather, Whole: kept}
+	if s.archive != nil {
+		begin.Before = s.archive.Beginning(from)
+	}
+	if s.reader, err = s.Kafka.NewReader(ctx, begin, all...); err != nil {
+		return err
+	}
+	s.reader.MaxPoll = batchRecords
+	starts, err := s.reader.Starts(ctx)
+	if err != nil {
+		return err
+	}
+	if s.archive != nil {
+		if err := s.archive.Compare(ctx, s.Kafka, starts); err != nil {
+			return err
+		}
+		for topic, parts := range s.archive.Ends() { // which begin with the first record
+			for n := range parts {
+				starts[topic][n] = 0
+			}
+		}
+	}
+	return s.follows(ctx, from, starts)
 }
 
-// follows demands that the topics go on from a checkpoint.
+func (s *session) close() {
+	s.fold.stop()
+	_ = s.closeReaders() // of files that were read
+}
+
+func (s *session) closeReaders() (err error) {
+	if s.reader != nil {
+		s.reader.Close()
+	}
+	if s.archive != nil {
+		err = s.archive.Close()
+	}
+	return err
+}
+
+// follows demands that the topics go on from a checkpoint, or have all that was ever in them: no law can be checked without the records that others follow from.
 func (s *session) follows(ctx context.Context, from, starts kafka.Offsets) error {
 	ends, err := s.ends(ctx)
 	if err != nil {
 		return err
 	}
 	for _, t := range topics.All {
-		for n, at := range from[t.Name] {
+		for n, first := range starts[t.Name] {
+			at, resumed := from[t.Name][n]
 			if end := ends[t.Name][n]; at > end {
 				return fmt.Errorf("checkpoint %s: it was read up to %s/%d@%d, which ends at %d: the log has lost its end, or is another one: remove the file, and the audit reads from the start", s.Checkpoint, t.Name, n, at, end)
 			}
-			if first := starts[t.Name][n]; at < first && t.Policy == topics.KeepForever {
-				return fmt.Errorf("checkpoint %s: it was read up to %s/%d@%d, which starts at %d now: what is between can no longer be audited", s.Checkpoint, t.Name, n, at, first)
+			switch gone := at < first && t.Policy == topics.KeepForever; {
+			case gone && resumed:
+				return fmt.Errorf("checkpoint %s: it was read up to %s/%d@%d, which starts at %d now: what is between can no longer be audited, unless it was archived (--archive)", s.Checkpoint, t.Name, n, at, first)
+			case gone:
+				return fmt.Errorf("%s/%d starts at offset %d: the laws can only be checked from the first record on, so name the directory into which the beginning was archived (--archive)", t.Name, n, first)
 			}
 		}
 	}

@@ -3,10 +3,6 @@
 package fold
 
 import (
-	"fmt"
-	"slices"
-	"strings"
-
 	"github.com/cespare/xxhash/v2"
 
 	"oms/internal/kafka"
@@ -30,12 +26,10 @@ type group struct {
 
 // part is a partition of an inbox with the partition of the table that it makes.
 type part struct {
-	next    int64 // offset behind the last record met
 	taken   int64 // the group has taken the records before it
 	covered int64 // rows in the table before it come from those
 	pending []record
 	dead    map[int64]bool // offsets of records that went to the dead letters
-	lost    string         // why it cannot be folded; empty: it can
 	rows    map[string]*row
 }
 
@@ -84,26 +78,10 @@ func (p *part) row(key []byte) *row {
 	return r
 }
 
-// Starts tells where inboxes start. One that starts behind what was met of it cannot be folded: its partition is left out, and the law says so.
-func (f *Fold) Starts(at kafka.Offsets) {
-	for topic, parts := range at {
-		g := f.inboxes[topic]
-		if g == nil {
-			continue
-		}
-		for n, start := range parts {
-			if p := g.part(n); start > p.next {
-				p.lost = fmt.Sprintf("%s/%d starts at offset %d", topic, n, start)
-			}
-		}
-	}
-}
-
 // Take one record of any topic. Those of inboxes wait until Until says that their group has taken them.
 func (f *Fold) Take(rec *kafka.Record) {
 	if g := f.inboxes[rec.Topic]; g != nil {
 		p := g.part(rec.Partition)
-		p.next = rec.Offset + 1
 		r := record{rec.Offset, rec.Timestamp.UnixMilli(), rec.Key, rec.Value}
 		if rec.Offset < p.taken && len(p.pending) == 0 {
 			g.step(p, &r)
@@ -144,7 +122,7 @@ func (g *group) fold(p *part) {
 
 // step does with a record what the group did.
 func (g *group) step(p *part, rec *record) {
-	if p.dead[rec.offset] || p.lost != "" {
+	if p.dead[rec.offset] {
 		delete(p.dead, rec.offset)
 		return
 	}
@@ -196,23 +174,14 @@ const lawText = "replay: folding each inbox from its first record with this buil
 // between an inbox and its table is counted as that, for audit.Grace at most.
 func (f *Fold) Law(asOfMS int64, still bool) *audit.Law {
 	l := &audit.Law{ID: "I9", Text: lawText}
-	var lost []string
 	for _, g := range f.groups {
 		for n, p := range g.parts {
-			if p.lost != "" {
-				lost = append(lost, p.lost)
-				continue
-			}
 			l.UnderWay += int64(len(p.pending))
 			c := comparison{Law: l, asOfMS: asOfMS, still: still, table: g.Table.Name, partition: n, covered: p.covered}
 			for key, r := range p.rows {
 				c.compare(key, r)
 			}
 		}
-	}
-	if len(lost) > 0 {
-		slices.Sort(lost)
-		l.Partly, l.Why = true, "what came before is gone, so the rows of these partitions were not compared: "+strings.Join(lost, ", ")
 	}
 	return l
 }

@@ -300,22 +300,6 @@ func TestWhatIsUnderWayIsNoViolation(t *testing.T) {
 	}
 }
 
-func TestAnInboxWithoutItsBeginningIsLeftOut(t *testing.T) {
-	s := day(t)
-	f := New()
-	f.Starts(kafka.Offsets{topics.OrderCommands.Name: {0: 4}, topics.ProductCommands.Name: {0: 0}})
-	for _, r := range s.log {
-		if r.Topic != topics.OrderCommands.Name || r.Offset >= 4 {
-			f.Take(r)
-		}
-	}
-	f.Until(s.ends(), s.ends())
-	l := f.Law(longMS, true)
-	if l.Violations != 0 || l.Checked != 3 || !l.Partly || !strings.Contains(l.Why, "oms.order.commands/0 starts at offset 4") {
-		t.Errorf("%+v", l)
-	}
-}
-
 // A row that an older build wrote is compared as this one would write it.
 func TestAnOlderSchemaIsNoDifference(t *testing.T) {
 	s := day(t)

@@ -15,10 +15,8 @@ func (f *Fold) Fields(c *checkpoint.Codec) {
 }
 
 func (p *part) fields(c *checkpoint.Codec) {
-	checkpoint.Number(c, &p.next)
 	checkpoint.Number(c, &p.taken)
 	checkpoint.Number(c, &p.covered)
-	checkpoint.Text(c, &p.lost)
 	checkpoint.List(c, &p.pending, func(r *record) {
 		checkpoint.Number(c, &r.offset)
 		checkpoint.Number(c, &r.ms)
