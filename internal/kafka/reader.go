@@ -233,6 +233,9 @@ func (r *Reader) Reached(ends Offsets) bool {
 // Poll waits for the next records and hands them to take, which may keep them. It comes back after at least one fetch, which
 // may have held no record at all, or with the first error of take or of the context.
 func (r *Reader) Poll(ctx context.Context, take func(*kgo.Record) error) error {
+	if err := ctx.Err(); err != nil { // also when records wait to be handed out
+		return err
+	}
 	wait := ctx
 	if r.before != nil {
 		wait = nil // for nothing: there are records
