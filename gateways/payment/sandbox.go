@@ -16,10 +16,7 @@ import (
 )
 
 // Sandbox is the client of the provider of play money.
-type Sandbox struct {
-	base string
-	http *fasthttp.HostClient
-}
+type Sandbox struct{ http *fasthttp.HostClient }
 
 // NewSandbox speaks to the sandbox whose API begins at base, such as http://127.0.0.1:9090, over connections that dial makes; nil: over the network.
 func NewSandbox(base string, dial Dial) (*Sandbox, error) {
@@ -30,7 +27,7 @@ func NewSandbox(base string, dial Dial) (*Sandbox, error) {
 	if dial == nil {
 		dial = func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "tcp", u.Host) }
 	}
-	return &Sandbox{base: "http://" + u.Host, http: &fasthttp.HostClient{
+	return &Sandbox{&fasthttp.HostClient{
 		Addr: u.Host, Name: "oms", MaxConns: 1024, MaxIdleConnDuration: 30 * time.Second, // less than the server's patience
 		MaxIdemponentCallAttempts: 1, MaxResponseBodySize: 64 << 10, ReadBufferSize: 2 << 10, WriteBufferSize: 2 << 10,
 		Dial: func(string) (net.Conn, error) {
@@ -109,25 +106,24 @@ func (s *Sandbox) Do(ctx context.Context, r Request) (Answer, error) {
 }
 
 func (s *Sandbox) write(req *fasthttp.Request, r Request) error {
+	req.Header.SetHost(s.http.Addr)
 	if r.Operation == schemas.PaymentOperationReconcile {
 		req.Header.SetMethod(http.MethodGet)
-		req.SetRequestURI(s.base + "/v1/requests/" + url.PathEscape(r.RequestID))
+		req.Header.SetRequestURI("/v1/requests/" + url.PathEscape(r.RequestID))
 		return nil
 	}
 	path, ok := sandboxPaths[r.Operation]
 	if !ok {
 		return fault(Permanent, "sandbox: operation %q is not known", r.Operation)
 	}
-	b, err := json.Marshal(sandboxRequest{OrderID: r.OrderID, PaymentID: r.PaymentID, AuthorizationID: r.AuthorizationID, Method: string(r.Method), Token: r.Token,
-		Capture: string(r.Capture), AmountMinor: r.AmountMinor, Currency: r.Currency})
-	if err != nil {
-		return fault(Permanent, "sandbox: %w", err)
-	}
 	req.Header.SetMethod(http.MethodPost)
-	req.SetRequestURI(s.base + path)
+	req.Header.SetRequestURI(path)
 	req.Header.SetContentType("application/json")
 	req.Header.Set("Idempotency-Key", r.RequestID)
-	req.SetBodyRaw(b)
+	if err := json.MarshalWrite(req.BodyWriter(), &sandboxRequest{OrderID: r.OrderID, PaymentID: r.PaymentID, AuthorizationID: r.AuthorizationID, Method: string(r.Method), Token: r.Token,
+		Capture: string(r.Capture), AmountMinor: r.AmountMinor, Currency: r.Currency}); err != nil {
+		return fault(Permanent, "sandbox: %w", err)
+	}
 	return nil
 }
 

@@ -38,7 +38,7 @@ func (s *Server) handle(c *fasthttp.RequestCtx) {
 			return
 		}
 		a, err := s.book.look(id)
-		answer(c, a, err)
+		answer(c, &a, err)
 	case path == "/v1/behaviour" && c.IsGet():
 		answer(c, s.behaviour.Load(), nil)
 	case path == "/v1/behaviour" && c.IsPut():
@@ -97,7 +97,7 @@ func (s *Server) post(c *fasthttp.RequestCtx, operation string) {
 	if replayed {
 		c.Response.Header.Set("Idempotent-Replayed", "true")
 	}
-	answer(c, a, err)
+	answer(c, &a, err)
 	if f.twice {
 		again := []byte(c.Response.String())
 		c.Hijack(func(conn net.Conn) {
@@ -161,11 +161,8 @@ func answer(c *fasthttp.RequestCtx, body any, err error) {
 		c.SetStatusCode(r.Status)
 		body = r
 	}
-	b, err := json.Marshal(body)
-	if err != nil {
-		c.SetStatusCode(http.StatusInternalServerError)
-		return
-	}
 	c.SetContentType("application/json")
-	c.SetBody(b)
+	if err := json.MarshalWrite(c, body); err != nil {
+		c.Error(err.Error(), http.StatusInternalServerError)
+	}
 }

@@ -49,6 +49,7 @@ type ledger struct {
 	file *os.File
 	size int64 // up to here the file holds whole lines
 	seq  int64
+	line bytes.Buffer // of the entry that is being written
 
 	// Offsets of entries by the hash of their request id. Ids of the same hash lie at the following numbers; the entry itself tells whose it is. Cancellations lie apart: they
 	// are few, and every authorization asks for one.
@@ -129,16 +130,16 @@ func (l *ledger) note(s slot) {
 func (l *ledger) append(e *Entry) error {
 	e.Seq = l.seq + 1
 	e.ProviderRef = "sb_" + strconv.FormatInt(e.Seq, 10)
-	line, err := json.Marshal(e)
-	if err != nil {
+	l.line.Reset()
+	if err := json.MarshalWrite(&l.line, e); err != nil {
 		return err
 	}
-	line = append(line, '\n')
-	if _, err := l.file.WriteAt(line, l.size); err != nil {
+	l.line.WriteByte('\n')
+	if _, err := l.file.WriteAt(l.line.Bytes(), l.size); err != nil {
 		return errors.Join(err, l.file.Truncate(l.size)) // what the disk took of it must not stand before the next line
 	}
 	l.note(e.slot())
-	l.size += int64(len(line))
+	l.size += int64(l.line.Len())
 	l.seq++
 	return nil
 }

@@ -325,6 +325,7 @@ func TestNothingIsDoneWhenUnavailableOrMalformed(t *testing.T) {
 		s.refused(s.do("POST", "/v1/authorizations", "r1", body), 400, "MALFORMED")
 	}
 	s.refused(s.authorize("", "tok", "LATER", 500), 400, "MALFORMED")
+	s.refused(s.authorize("r\xff", "tok", "LATER", 500), 400, "MALFORMED") // the ledger would keep it as another key, and the next one would charge again
 	s.refused(s.do("GET", "/v1/voids", "", ""), 405, "METHOD")
 	s.refused(s.do("GET", "/v2", "", ""), 404, "PATH")
 	for _, body := range []string{`{"decline_percent":101}`, `{"slow_ms":-1}`, `{"declines":1}`} {
