@@ -349,7 +349,7 @@ func (d *Dispatcher) bury(j *job, r *kgo.Record, why error) {
 
 // send writes a record and calls done when it is in the log. It does not come back before there is room in the producer's buffer.
 func (d *Dispatcher) send(topic string, key, value []byte, h iter.Seq2[string, []byte], done func()) {
-	record := &kgo.Record{Topic: topic, Key: key, Value: value, Timestamp: time.Now()}
+	record := &kgo.Record{Topic: topic, Key: key, Value: value, Timestamp: time.Now(), Headers: make([]kgo.RecordHeader, 0, 2)} // a reply has that many
 	for name, v := range h {
 		record.Headers = append(record.Headers, kgo.RecordHeader{Key: name, Value: v})
 	}
