@@ -12,6 +12,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/valyala/fasthttp"
 
+	"oms/internal/flatjson"
 	"oms/schemas"
 )
 
@@ -45,18 +46,7 @@ func NewSandbox(base string, dial Dial) (*Sandbox, error) {
 // unsent marks a failure from before the first byte was sent.
 type unsent struct{ error }
 
-// sandboxRequest and sandboxAnswer are its wire format.
-type sandboxRequest struct {
-	OrderID         string `json:"order_id"`
-	PaymentID       string `json:"payment_id"`
-	AuthorizationID string `json:"authorization_id,omitzero"`
-	Method          string `json:"method,omitzero"`
-	Token           string `json:"token,omitzero"`
-	Capture         string `json:"capture,omitzero"`
-	AmountMinor     int64  `json:"amount_minor,omitzero"`
-	Currency        string `json:"currency,omitzero"`
-}
-
+// sandboxAnswer is the body of any of its answers.
 type sandboxAnswer struct {
 	RequestID   string `json:"request_id"`
 	Outcome     string `json:"outcome"`
@@ -120,10 +110,20 @@ func (s *Sandbox) write(req *fasthttp.Request, r Request) error {
 	req.Header.SetRequestURI(path)
 	req.Header.SetContentType("application/json")
 	req.Header.Set("Idempotency-Key", r.RequestID)
-	if err := json.MarshalWrite(req.BodyWriter(), &sandboxRequest{OrderID: r.OrderID, PaymentID: r.PaymentID, AuthorizationID: r.AuthorizationID, Method: string(r.Method), Token: r.Token,
-		Capture: string(r.Capture), AmountMinor: r.AmountMinor, Currency: r.Currency}); err != nil {
+	o := flatjson.Begin(req.SwapBody(nil)[:0]) // the memory of an earlier request's
+	o.Text("order_id", r.OrderID)
+	o.Text("payment_id", r.PaymentID)
+	o.SomeText("authorization_id", r.AuthorizationID)
+	o.SomeText("method", string(r.Method))
+	o.SomeText("token", r.Token)
+	o.SomeText("capture", string(r.Capture))
+	o.Number("amount_minor", r.AmountMinor)
+	o.SomeText("currency", r.Currency)
+	body, err := o.End()
+	if err != nil {
 		return fault(Permanent, "sandbox: %w", err)
 	}
+	req.SwapBody(body)
 	return nil
 }
 

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"oms/internal/flatjson"
 )
 
 // Request is the body of a POST.
@@ -30,6 +32,17 @@ type Answer struct {
 	Currency    string `json:"currency"`
 	ProviderRef string `json:"provider_ref"`
 	Reason      string `json:"reason,omitempty"`
+}
+
+func (a *Answer) appendJSON(b []byte) ([]byte, error) {
+	o := flatjson.Begin(b)
+	o.Text("request_id", a.RequestID)
+	o.Text("outcome", a.Outcome)
+	o.Number("amount_minor", a.AmountMinor)
+	o.Text("currency", a.Currency)
+	o.Text("provider_ref", a.ProviderRef)
+	o.SomeText("reason", a.Reason)
+	return o.End()
 }
 
 // Refusal is the body of any other answer. Nothing was done.

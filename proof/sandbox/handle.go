@@ -38,7 +38,7 @@ func (s *Server) handle(c *fasthttp.RequestCtx) {
 			return
 		}
 		a, err := s.book.look(id)
-		answer(c, &a, err)
+		say(c, a, err)
 	case path == "/v1/behaviour" && c.IsGet():
 		answer(c, s.behaviour.Load(), nil)
 	case path == "/v1/behaviour" && c.IsPut():
@@ -97,7 +97,7 @@ func (s *Server) post(c *fasthttp.RequestCtx, operation string) {
 	if replayed {
 		c.Response.Header.Set("Idempotent-Replayed", "true")
 	}
-	answer(c, &a, err)
+	say(c, a, err)
 	if f.twice {
 		again := []byte(c.Response.String())
 		c.Hijack(func(conn net.Conn) {
@@ -150,6 +150,21 @@ func read(c *fasthttp.RequestCtx, operation, key string, r *Request) error {
 
 func strict(body []byte, into any) error {
 	return json.Unmarshal(body, into, json.RejectUnknownMembers(true))
+}
+
+// say answers what was done.
+func say(c *fasthttp.RequestCtx, a Answer, err error) {
+	if err != nil {
+		answer(c, nil, err)
+		return
+	}
+	body, err := a.appendJSON(c.Response.SwapBody(nil)[:0]) // the memory of an earlier answer's
+	if err != nil {
+		c.Error(err.Error(), http.StatusInternalServerError)
+		return
+	}
+	c.SetContentType("application/json")
+	c.Response.SwapBody(body)
 }
 
 func answer(c *fasthttp.RequestCtx, body any, err error) {

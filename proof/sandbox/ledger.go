@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/go-json-experiment/json"
+
+	"oms/internal/flatjson"
 )
 
 // Entry is one line of the ledger file: something that the provider did. The file is only ever appended to, one write an entry, before the answer.
@@ -29,6 +31,23 @@ type Entry struct {
 	ProviderRef     string `json:"provider_ref"`               // the provider's own number
 	Reason          string `json:"reason,omitempty"`           // of a DECLINE
 	Fingerprint     string `json:"fingerprint"`                // of the request's body
+}
+
+func (e *Entry) appendJSON(b []byte) ([]byte, error) {
+	o := flatjson.Begin(b)
+	o.Number("seq", e.Seq)
+	o.Text("at", e.At)
+	o.Text("request_id", e.RequestID)
+	o.Text("order_id", e.OrderID)
+	o.Text("payment_id", e.PaymentID)
+	o.Text("operation", e.Operation)
+	o.Number("amount_minor", e.AmountMinor)
+	o.Text("currency", e.Currency)
+	o.SomeText("authorization_id", e.AuthorizationID)
+	o.Text("provider_ref", e.ProviderRef)
+	o.SomeText("reason", e.Reason)
+	o.Text("fingerprint", e.Fingerprint)
+	return o.End()
 }
 
 // Operations. An authorization that takes the money at once is a CAPTURE without authorization_id.
@@ -49,7 +68,7 @@ type ledger struct {
 	file *os.File
 	size int64 // up to here the file holds whole lines
 	seq  int64
-	line bytes.Buffer // of the entry that is being written
+	line []byte // of the entry that was written last
 
 	// Offsets of entries by the hash of their request id. Ids of the same hash lie at the following numbers; the entry itself tells whose it is. Cancellations lie apart: they
 	// are few, and every authorization asks for one.
@@ -130,16 +149,16 @@ func (l *ledger) note(s slot) {
 func (l *ledger) append(e *Entry) error {
 	e.Seq = l.seq + 1
 	e.ProviderRef = "sb_" + strconv.FormatInt(e.Seq, 10)
-	l.line.Reset()
-	if err := json.MarshalWrite(&l.line, e); err != nil {
+	line, err := e.appendJSON(l.line[:0])
+	if err != nil {
 		return err
 	}
-	l.line.WriteByte('\n')
-	if _, err := l.file.WriteAt(l.line.Bytes(), l.size); err != nil {
+	l.line = append(line, '\n')
+	if _, err := l.file.WriteAt(l.line, l.size); err != nil {
 		return errors.Join(err, l.file.Truncate(l.size)) // what the disk took of it must not stand before the next line
 	}
 	l.note(e.slot())
-	l.size += int64(l.line.Len())
+	l.size += int64(len(l.line))
 	l.seq++
 	return nil
 }

@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -354,5 +358,37 @@ func TestEntriesOfOneHashAreToldApart(t *testing.T) {
 	}
 	if _, ok, err := l.find(slot{requestID: "d"}); ok || err != nil {
 		t.Errorf("d was found: %v", err)
+	}
+}
+
+// A field that the structs have and their JSON lacks would be forgotten in the ledger.
+func TestEveryFieldIsWritten(t *testing.T) {
+	full := func(to any) {
+		v := reflect.ValueOf(to).Elem()
+		for i := range v.NumField() {
+			if f := v.Field(i); f.Kind() == reflect.String {
+				f.SetString(fmt.Sprintf("%q <%d>", v.Type().Field(i).Name, i))
+			} else {
+				f.SetInt(int64(i + 1))
+			}
+		}
+	}
+	same := func(written []byte, err error, by any) {
+		t.Helper()
+		var got, want map[string]any
+		b, _ := json.Marshal(by)
+		if err := errors.Join(err, json.Unmarshal(written, &got), json.Unmarshal(b, &want)); err != nil || !maps.Equal(got, want) {
+			t.Errorf("%s is written, want %s: %v", written, b, err)
+		}
+	}
+	for _, fill := range []func(any){func(any) {}, full} {
+		var e Entry
+		fill(&e)
+		written, err := e.appendJSON(nil)
+		same(written, err, e)
+		var a Answer
+		fill(&a)
+		written, err = a.appendJSON(nil)
+		same(written, err, a)
 	}
 }
