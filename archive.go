@@ -69,6 +69,9 @@ func (c ArchiveCmd) Run(r *run) (err error) {
 		}
 		fmt.Fprintf(r.out, "%s/%d: %d records into %d files, %.1f MiB; offset %d stays: %s\n", d.Topic, d.Partition, d.Records, d.Files, float64(d.Bytes)/(1<<20), d.From, d.Stays)
 	}
+	if err != nil && r.ctx.Err() != nil {
+		err = errors.New("archive: interrupted; the same command again goes on")
+	}
 	return err
 }
 

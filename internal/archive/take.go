@@ -87,7 +87,9 @@ func Take(ctx context.Context, c Config, dir string) (all []Done, err error) {
 func hold(dir string) (*os.File, error) {
 	found, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = os.MkdirAll(dir, 0o700)
+		if err = os.MkdirAll(dir, 0o700); err == nil {
+			err = syncDir(filepath.Dir(filepath.Clean(dir)))
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("archive: %w", err)
@@ -214,7 +216,7 @@ func (t *taking) write(ctx context.Context, p partition, from, before int64, don
 	return true, errors.Join(t.did("listed"), t.sweep(dir, w.file))
 }
 
-// sweep removes what kills have left of files that hold no more than a listed one.
+// sweep removes what kills have left of other files with records of a listed one: what else they hold is still in the topic, or the files would not go on where it begins.
 func (t *taking) sweep(dir string, listed file) error {
 	found, err := os.ReadDir(dir)
 	if err != nil {
@@ -222,10 +224,11 @@ func (t *taking) sweep(dir string, listed file) error {
 	}
 	for _, e := range found {
 		f, ok := fileNamed(fmt.Sprintf("%s/%d/%s", listed.topic, listed.number, e.Name()))
-		if ok && f.first == listed.first && f.last < listed.last {
-			if err := os.Remove(t.path(f.name())); err != nil {
-				return err
-			}
+		if !ok || f.first > listed.last || slices.ContainsFunc(t.files[listed.partition], func(g file) bool { return f.name() == g.name() }) {
+			continue
+		}
+		if err := os.Remove(t.path(f.name())); err != nil {
+			return err
 		}
 	}
 	return nil
