@@ -110,3 +110,17 @@ func TestATimeoutThatTheMachinesRefuseIsNoSetting(t *testing.T) {
 		}
 	}
 }
+
+func TestAnAgeHasDays(t *testing.T) {
+	for text, want := range map[string]time.Duration{"30d": 720 * time.Hour, "0d": 0, "12h": 12 * time.Hour, "0s": 0} {
+		var a age
+		if err := a.UnmarshalText([]byte(text)); err != nil || time.Duration(a) != want {
+			t.Errorf("%s is %v: %v", text, time.Duration(a), err)
+		}
+	}
+	for _, text := range []string{"", "5", "d", "-1d", "1.5d", "-1h", "99999d"} {
+		if err := new(age).UnmarshalText([]byte(text)); err == nil || !strings.Contains(err.Error(), "want an age such as 30d or 12h") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}

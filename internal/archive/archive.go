@@ -35,7 +35,7 @@ func Open(dir, cluster string) (*Archive, error) {
 	a := &Archive{dir: dir, cluster: cluster, files: map[partition][]file{}}
 	raw, err := os.ReadFile(a.path(sumsFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("archive: %s is none: it has no %s", dir, sumsFile)
+		return nil, fmt.Errorf("archive: %s is no archive: it has no %s", dir, sumsFile)
 	} else if err != nil {
 		return nil, fmt.Errorf("archive: %w", err)
 	}
