@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"bytes"
 	"embed"
 	"encoding/binary"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/twmb/avro"
 )
@@ -120,8 +122,22 @@ func Append(dst []byte, m Message) ([]byte, error) {
 	return out, nil
 }
 
+// drafts are buffers that messages are encoded in, so that what is kept of one has its length and was not grown to it.
+var drafts = sync.Pool{New: func() any { return new([]byte) }}
+
 // Encode writes the message in its frame.
-func Encode(m Message) ([]byte, error) { return Append(make([]byte, 0, 256), m) }
+func Encode(m Message) ([]byte, error) {
+	draft := drafts.Get().(*[]byte)
+	defer drafts.Put(draft)
+	b, err := Append((*draft)[:0], m)
+	if err != nil {
+		return nil, err
+	}
+	if cap(b) <= 64<<10 { // a rare large one is not kept
+		*draft = b
+	}
+	return bytes.Clone(b), nil
+}
 
 // KindIn is the kind that the frame names, without a look at the message in it; KindMalformed when it names no released schema.
 func KindIn(b []byte) Kind {

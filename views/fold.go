@@ -72,7 +72,8 @@ func (v *Views) write(db *pebble.DB, b *pebble.Batch, f *fetch) error {
 }
 
 func (v *Views) writeRow(db *pebble.DB, b *pebble.Batch, at rowAt, rec *kgo.Record) error {
-	key := rowKey(nil, at.source, at.partition, at.key)
+	v.key = rowKey(v.key[:0], at.source, at.partition, at.key)
+	key := v.key
 	switch at.source {
 	case ordersTable:
 		return v.writeOrder(db, b, key, at.key, rec)

@@ -108,7 +108,8 @@ func (v *Views) writeOrder(db *pebble.DB, b *pebble.Batch, key []byte, order str
 	if err := reindex(b, order, was, now); err != nil {
 		return err
 	}
-	return b.Set(key, append(now.append(make([]byte, 0, len(rec.Value)+96)), rec.Value...), nil)
+	v.row = append(now.append(v.row[:0]), rec.Value...)
+	return b.Set(key, v.row, nil)
 }
 
 // cardBefore is the card of the row that is stored. An order is looked for again soon after it was written, and mostly not later.

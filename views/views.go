@@ -46,6 +46,7 @@ type Views struct {
 	metrics metrics
 
 	cards      map[string]card               // of orders written lately, as they are on disk; of the follower alone
+	key, row   []byte                        // of what is being written; of the follower alone
 	partitions [sources]atomic.Int32         // of each followed topic; 0: not known yet
 	next       atomic.Pointer[kafka.Offsets] // where the views stand
 	ready      atomic.Bool
