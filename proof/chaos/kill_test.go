@@ -69,7 +69,7 @@ func sources(t *testing.T) map[string]source {
 	t.Helper()
 	n := 1_500
 	if testing.Short() {
-		n = 300
+		n = 600
 	}
 	all := map[string]source{"generated": {args: []string{orderFile(t, n)}, documents: n, prepare: func(t *testing.T, server string) {
 		for i := range 20 {
@@ -264,7 +264,7 @@ func TestKillNineUnderLoadChangesNoOutcome(t *testing.T) {
 			log, data, address := logFile(t), t.TempDir(), address(t)
 			c := newCrew(t, log, []string{"up", "--data", data, "--http", address})
 			s.prepare(t, "http://"+address)
-			alive, end := c.haunt(t, kills(t, 5), 400*time.Millisecond)
+			alive, end := c.haunt(t, kills(t, 5), 100*time.Millisecond) // the load takes a multiple of that
 			got, client := loadUntil(alive, t, log, "http://"+address, s)
 			killed := end()
 			t.Logf("killed under load: %v", killed)
