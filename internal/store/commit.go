@@ -86,7 +86,7 @@ func (p *Partition) write(b *pebble.Batch, rows map[string][]byte) error {
 // writeOffset puts the offset that the partition's rows stand for into the batch. The caller holds mu.
 func (p *Partition) writeOffset(b *pebble.Batch, offset int64) error {
 	if planted.On(planted.StateAhead) {
-		offset++
+		offset += 2 // behind the last row stands the marker of its transaction
 	}
 	p.scratch = p.appendKey(p.scratch[:0], kindOffset, "")
 	return b.Set(p.scratch, binary.BigEndian.AppendUint64(nil, uint64(offset)), nil)
