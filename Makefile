@@ -55,8 +55,8 @@ bench-peers: build ## PostgreSQL, Kafka Streams and stock goka beside this syste
 	./oms peers --jars "$${OMS_CACHE:-$$HOME/.cache}/oms-peers/jars" --out $(PEERS_OUT)
 
 SOAK_SEED     ?= 1
-SOAK_EMBEDDED ?= 700000
-SOAK_KAFKA    ?= 320000
-soak: build ## half an hour or more on the embedded broker, then on a real Kafka: a million orders and more than 500 kills in all, no violation
+SOAK_EMBEDDED ?= 900000
+SOAK_KAFKA    ?= 460000
+soak: build ## half an hour on the embedded broker, then half an hour on a real Kafka: more than a million orders and 500 kills in all, no violation
 	./oms chaos --seed $(SOAK_SEED) --topology embedded --orders $(SOAK_EMBEDDED) --rate 500 --every 2000 --faults kill,kill-twice,state-lost,state-old,bit-flip,provider-silent
 	./oms chaos --seed $(SOAK_SEED) --topology kafka --orders $(SOAK_KAFKA) --rate 250 --every 2500 --faults kill,kill-twice,kill-all,kill-broker,pause,cut,half-open,slow-close
