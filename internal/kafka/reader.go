@@ -57,7 +57,7 @@ type Reader struct {
 	before *Beginning         // nil: none, or all of it was delivered
 	later  map[string][]int32 // partitions that are read once it was
 
-	// MaxPoll is how many records one Poll hands out at most, of the topics and of what comes before them; 0: all that its fetches have brought.
+	// MaxPoll is how many records one Poll hands out at most, an even number; 0: all that its fetches have brought. While there is something before the topics, half of them are of that.
 	MaxPoll int
 }
 
@@ -236,11 +236,11 @@ func (r *Reader) Poll(ctx context.Context, take func(*kgo.Record) error) error {
 	if err := ctx.Err(); err != nil { // also when records wait to be handed out
 		return err
 	}
-	wait := ctx
+	wait, most := ctx, r.MaxPoll
 	if r.before != nil {
-		wait = nil // for nothing: there are records
+		wait, most = nil, most/2 // for nothing: there are records
 	}
-	fetches := r.cl.PollRecords(wait, r.MaxPoll)
+	fetches := r.cl.PollRecords(wait, most)
 	for _, e := range fetches.Errors() {
 		if !errors.Is(e.Err, context.Canceled) && !errors.Is(e.Err, context.DeadlineExceeded) {
 			return fmt.Errorf("kafka: reading %s/%d: %w", e.Topic, e.Partition, e.Err)
@@ -264,7 +264,7 @@ func (r *Reader) Poll(ctx context.Context, take func(*kgo.Record) error) error {
 		}
 		r.next[rec.Topic][rec.Partition] = rec.Offset + 1
 	}
-	return r.pollBefore(take)
+	return r.pollBefore(most, take)
 }
 
 // missed finds out whether records were removed before they were read.
@@ -280,11 +280,11 @@ func (r *Reader) missed(fetches kgo.Fetches) (err error) {
 // beforePoll is how many records one Poll without a MaxPoll hands out of what comes before the topics.
 const beforePoll = 1_000
 
-func (r *Reader) pollBefore(take func(*kgo.Record) error) error {
+func (r *Reader) pollBefore(most int, take func(*kgo.Record) error) error {
 	if r.before == nil {
 		return nil
 	}
-	for range cmp.Or(r.MaxPoll, beforePoll) {
+	for range cmp.Or(most, beforePoll) {
 		rec, err := r.before.Next()
 		if errors.Is(err, io.EOF) {
 			for topic, parts := range r.later {
