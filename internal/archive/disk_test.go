@@ -39,6 +39,9 @@ func TestTheEmbeddedBrokerGivesTheDiskBackAndStartsAgainWhereItWas(t *testing.T)
 
 	killed := t.TempDir()
 	must(t, os.CopyFS(killed, os.DirFS(data)), e.Close())
+	for p := range 2 { // a kill between the two files of a segment that is removed
+		must(t, os.WriteFile(filepath.Join(killed, "log", "partitions", fmt.Sprintf("%s-%d", r.topic, p), "0.idx"), make([]byte, 1500), 0o600))
+	}
 	again := func(data string) *rig {
 		t.Helper()
 		r := *r

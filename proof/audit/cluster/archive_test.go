@@ -1,11 +1,16 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"oms/internal/archive"
 	"oms/processors"
@@ -113,5 +118,41 @@ func TestAnAuditGoesOnFromACheckpointWhateverWasArchivedMeanwhile(t *testing.T) 
 	c.Archive = ""
 	if got, want := verdict(s.audit(c)), verdict(r); got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
+	}
+}
+
+func TestAFollowerBeginsWithTheArchive(t *testing.T) {
+	s, dir := openShop(t), t.TempDir()
+	s.day(300)
+	s.archived(dir)
+	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	defer stop()
+	c := s.config()
+	c.Archive = dir
+	begin, read, gone := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() {
+		<-begin
+		s.sell(300, 400)
+		<-read
+		s.stop()
+		s.archived(dir) // what it has read already
+		close(gone)
+	}()
+	begun, rested := sync.OnceFunc(func() { close(begin) }), sync.OnceFunc(func() { close(read) })
+	r, err := Follow(ctx, c, Watch{Every: 50 * time.Millisecond, Metrics: prometheus.NewRegistry(), Say: func(line string) {
+		if strings.Contains(line, "305 orders and products") {
+			begun()
+		}
+		if strings.Contains(line, "405 orders and products, at rest") {
+			rested()
+		}
+		select {
+		case <-gone:
+			stop()
+		default:
+		}
+	}})
+	if l := lawOf(r, "I9"); err != nil || r.Violations != 0 || l.Checked != 405 || ctx.Err() != context.Canceled {
+		t.Errorf("%v, %v: %s", err, ctx.Err(), verdict(r))
 	}
 }
