@@ -200,6 +200,9 @@ func TestWhatIsArchivedLeavesTheTopicAndIsReadBeforeIt(t *testing.T) {
 		if n := r.archive(c, dir); n[0].Files+n[1].Files != 0 {
 			t.Errorf("again: %+v", n)
 		}
+		if _, others := filesIn(t, dir); len(others) != 1 {
+			t.Errorf("there is more than files and their sums: %s", others)
+		}
 		r.write(4000, 6000)
 		r.take(r.group, 0)
 		want, err = r.all(dir)

@@ -84,27 +84,28 @@ func Take(ctx context.Context, c Config, dir string) (all []Done, err error) {
 }
 
 // hold takes the directory for this process, and makes an empty archive of one that is empty.
-func hold(dir string) (*os.File, error) {
-	found, err := os.ReadDir(dir)
+func hold(dir string) (lock *os.File, err error) {
+	_, err = os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = os.MkdirAll(dir, 0o700); err == nil {
 			err = syncDir(filepath.Dir(filepath.Clean(dir)))
 		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("archive: %w", err)
+	if err == nil {
+		lock, err = os.Open(dir)
 	}
-	if len(found) == 0 || len(found) == 1 && found[0].Name() == sumsFile+".tmp" {
-		if err := put(filepath.Join(dir, sumsFile), nil); err != nil {
-			return nil, fmt.Errorf("archive: %w", err)
-		}
-	}
-	lock, err := os.Open(dir)
 	if err != nil {
 		return nil, fmt.Errorf("archive: %w", err)
 	}
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("archive: %s: another process is writing to it", dir), lock.Close())
+	}
+	found, err := os.ReadDir(dir)
+	if err == nil && (len(found) == 0 || len(found) == 1 && found[0].Name() == sumsFile+".tmp") {
+		err = put(filepath.Join(dir, sumsFile), nil)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("archive: %w", err), lock.Close())
 	}
 	return lock, nil
 }
@@ -195,7 +196,7 @@ func (t *taking) write(ctx context.Context, p partition, from, before int64, don
 		return false, errors.Join(err, closing)
 	}
 	if records == 0 { // markers alone
-		return false, nil
+		return false, os.Remove(unnamed)
 	}
 	if err := t.did("written"); err != nil {
 		return false, err
@@ -213,7 +214,10 @@ func (t *taking) write(ctx context.Context, p partition, from, before int64, don
 		return false, err
 	}
 	done.Records, done.Bytes, done.Files = done.Records+records, done.Bytes+w.size, done.Files+1
-	return true, errors.Join(t.did("listed"), t.sweep(dir, w.file))
+	if err := t.did("listed"); err != nil {
+		return false, err
+	}
+	return true, t.sweep(dir, w.file)
 }
 
 // sweep removes what kills have left of other files with records of a listed one: what else they hold is still in the topic, or the files would not go on where it begins.
