@@ -25,19 +25,19 @@ func BenchmarkFold(b *testing.B) {
 	for i := range b.N/perFetch + 1 {
 		fetches = append(fetches, fetchOf(b, i, perFetch))
 	}
-	at := kafka.Offsets{}
+	v.gather.begin(kafka.Offsets{})
 	b.ReportAllocs()
 	b.ResetTimer()
 	for i, records := range fetches {
 		f := newFetch()
 		for _, rec := range records {
-			f.take(rec)
+			v.take(f, rec)
 		}
-		next := kafka.Offsets{"orders-table": {0: int64(i + 1)}}
-		if err := v.commit(f, at, next); err != nil {
-			b.Fatal(err)
+		if v.gather.add(f, kafka.Offsets{"orders-table": {0: int64(i + 1)}}) || i == len(fetches)-1 {
+			if err := v.settle(); err != nil {
+				b.Fatal(err)
+			}
 		}
-		at = next
 	}
 }
 

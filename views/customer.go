@@ -30,11 +30,7 @@ type customerBody struct {
 
 // customerRow reads a customer; nil when there is none in the tenant.
 func (v *Views) customerRow(tenant, id string) (*schemas.CustomerRow, error) {
-	partition, ok := v.home(customersTable, id)
-	if !ok {
-		return nil, nil
-	}
-	stored, err := v.disk.get(rowKey(nil, customersTable, partition, id))
+	stored, err := v.stored(customersTable, id)
 	if err != nil || stored == nil {
 		return nil, err
 	}

@@ -223,8 +223,8 @@ func (d *disk) positions() (kafka.Offsets, error) {
 	return at, err
 }
 
-// flushEvery bounds what a killed process reads again. The answer is closed when it has ended.
-func (d *disk) flushEvery(every time.Duration, stop <-chan struct{}) <-chan struct{} {
+// flushEvery bounds what a killed process reads again; before comes ahead of each flush, and an error of it is the disk's fault. The answer is closed when it has ended.
+func (d *disk) flushEvery(every time.Duration, stop <-chan struct{}, before func() error) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -235,7 +235,7 @@ func (d *disk) flushEvery(every time.Duration, stop <-chan struct{}) <-chan stru
 			case <-stop:
 				return
 			case <-t.C:
-				if d.use(d.flush) != nil { // noted as the disk's fault; Pebble tries for ever, and begins no third flush behind one that fails
+				if before() != nil || d.use(d.flush) != nil { // noted as the disk's fault; Pebble tries for ever, and begins no third flush behind one that fails
 					return
 				}
 			}

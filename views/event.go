@@ -33,6 +33,9 @@ func (v *Views) factsAfter(id string, after place) ([]storedFact, error) {
 	if !ok {
 		return nil, nil
 	}
+	if err := v.settle(); err != nil {
+		return nil, err
+	}
 	var stored []byte
 	var facts []storedFact
 	last := map[source][]byte{}

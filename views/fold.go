@@ -13,11 +13,25 @@ import (
 	"oms/topics"
 )
 
-// fetch is what one poll brought, not written yet.
+// fetch is what one poll brought, or several. Of a record it keeps no more than is written: many of them lie in memory.
 type fetch struct {
-	rows    map[rowAt]*kgo.Record // the last record of each row: what it replaces within the fetch was nobody's to see
-	facts   []*kgo.Record
-	records int
+	rows  map[rowAt]versions
+	facts []readFact
+	bytes int // of all records: those that were replaced lie in the same memory
+}
+
+// versions of a row: what is between the first and the last never gets to the disk.
+type versions struct {
+	first, last []byte // values; nil: the row is gone
+	offset      int64  // of the last
+}
+
+type readFact struct {
+	source    source
+	partition int32
+	key       string
+	place     place
+	value     []byte
 }
 
 type rowAt struct {
@@ -26,15 +40,35 @@ type rowAt struct {
 	key       string
 }
 
-func newFetch() *fetch { return &fetch{rows: map[rowAt]*kgo.Record{}} }
+func newFetch() *fetch { return &fetch{rows: map[rowAt]versions{}} }
 
-func (f *fetch) take(rec *kgo.Record) {
-	f.records++
-	if s := sourceOf[rec.Topic]; s.table() {
-		f.rows[rowAt{s, rec.Partition, string(rec.Key)}] = rec
+// take a record. A fact that cannot be read is told.
+func (v *Views) take(f *fetch, rec *kgo.Record) {
+	f.bytes += len(rec.Key) + len(rec.Value)
+	s := sourceOf[rec.Topic]
+	if s.table() {
+		f.put(rowAt{s, rec.Partition, string(rec.Key)}, versions{rec.Value, rec.Value, rec.Offset})
+	} else if at, ok := placeOf(rec); ok {
+		f.facts = append(f.facts, readFact{s, rec.Partition, string(rec.Key), at, rec.Value})
 	} else {
-		f.facts = append(f.facts, rec)
+		v.unreadable(s, rec.Partition, rec.Offset, "it is no fact that this version knows")
 	}
+}
+
+func (f *fetch) put(at rowAt, r versions) {
+	if before, ok := f.rows[at]; ok {
+		r.first = before.first
+	}
+	f.rows[at] = r
+}
+
+// add what was read behind it.
+func (f *fetch) add(g *fetch) {
+	for at, r := range g.rows {
+		f.put(at, r)
+	}
+	f.facts = append(f.facts, g.facts...)
+	f.bytes += g.bytes
 }
 
 // changed are the rows that the fetch is about.
@@ -43,55 +77,51 @@ func (f *fetch) changed() []watched {
 	for at := range f.rows {
 		all = append(all, watched{following[at.source].family, at.key})
 	}
-	for _, rec := range f.facts {
-		all = append(all, watched{following[sourceOf[rec.Topic]].family, string(rec.Key)})
+	for i := range f.facts {
+		all = append(all, watched{following[f.facts[i].source].family, f.facts[i].key})
 	}
 	return all
 }
 
-// write puts the fetch into the batch.
-func (v *Views) write(db *pebble.DB, b *pebble.Batch, f *fetch) error {
-	for at, rec := range f.rows {
-		if err := v.writeRow(db, b, at, rec); err != nil {
+// fold puts the fetch into the batch.
+func (v *Views) fold(db *pebble.DB, b *pebble.Batch, f *fetch) error {
+	for at, r := range f.rows {
+		if err := v.writeRow(db, b, at, r); err != nil {
 			return err
 		}
 	}
 	var key []byte
-	for _, rec := range f.facts {
-		at, ok := placeOf(rec)
-		if !ok {
-			v.unreadable(rec, "it is no fact that this version knows")
-			continue
-		}
-		key = factKey(key[:0], sourceOf[rec.Topic], rec.Partition, string(rec.Key), at)
-		if err := b.Set(key, rec.Value, nil); err != nil {
+	for i := range f.facts {
+		x := &f.facts[i]
+		key = factKey(key[:0], x.source, x.partition, x.key, x.place)
+		if err := b.Set(key, x.value, nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (v *Views) writeRow(db *pebble.DB, b *pebble.Batch, at rowAt, rec *kgo.Record) error {
+func (v *Views) writeRow(db *pebble.DB, b *pebble.Batch, at rowAt, r versions) error {
 	v.key = rowKey(v.key[:0], at.source, at.partition, at.key)
 	key := v.key
 	switch at.source {
 	case ordersTable:
-		return v.writeOrder(db, b, key, at.key, rec)
+		return v.writeOrder(db, b, key, at, r)
 	case productsTable:
-		if err := v.writeCatalogue(b, at.key, rec); err != nil {
+		if err := v.writeCatalogue(b, at, r); err != nil {
 			return err
 		}
 	}
-	if rec.Value == nil {
+	if r.last == nil {
 		return b.Delete(key, nil)
 	}
-	return b.Set(key, rec.Value, nil)
+	return b.Set(key, r.last, nil)
 }
 
 // unreadable says that a record could not be taken up. It is still in the log, where the group's own dead letters and the audit see it.
-func (v *Views) unreadable(rec *kgo.Record, why string) {
+func (v *Views) unreadable(s source, partition int32, offset int64, why string) {
 	v.metrics.unreadable.Inc()
-	v.log.Error("views: a record cannot be read", "topic", rec.Topic, "partition", rec.Partition, "offset", rec.Offset, "reason", why)
+	v.log.Error("views: a record cannot be read", "topic", following[s].topic.Name, "partition", partition, "offset", offset, "reason", why)
 }
 
 // placeOf is the place of a fact in the life of its row. It stands in the record's CloudEvents id, which spares decoding; a record without one is decoded.

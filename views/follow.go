@@ -3,7 +3,6 @@ package views
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -32,6 +31,7 @@ func (v *Views) follow(ctx context.Context) error {
 		return err
 	}
 	at := r.Next()
+	v.gather.begin(at)
 	for topic, parts := range at {
 		v.partitions[sourceOf[topic]].Store(int32(len(parts)))
 	}
@@ -41,26 +41,30 @@ func (v *Views) follow(ctx context.Context) error {
 		if r.Reached(target) {
 			v.ready.Store(true)
 		}
-		f := newFetch()
+		f, records := newFetch(), 0
 		err := r.Poll(ctx, func(rec *kgo.Record) error {
-			f.take(rec)
+			records++
+			v.take(f, rec)
 			return topics.Newer(rec.Topic, rec.Value, func(name string) []byte { return kafka.HeaderOf(rec, name) })
 		})
 		if err != nil {
 			return err // what this fetch brought is read again
 		}
-		next := r.Next()
-		if err := v.commit(f, at, next); err != nil {
-			return err
+		at = r.Next()
+		if v.gather.add(f, at) {
+			v.settleBeside()
 		}
-		at = next
+		v.watch.tell(f.changed())
+		v.metrics.records.Add(float64(records))
 	}
 }
 
 // open a reader where the views stand. What came from a partition is dropped first when its log no longer holds that place: it ends before (it lost its end), or
 // begins after (rows may have gone in between).
 func (v *Views) open(ctx context.Context) (*kafka.Reader, error) {
-	v.cards = map[string]card{} // some may be of a fetch that was not written
+	if err := v.settle(); err != nil { // or what is read again would be older than what is seen
+		return nil, err
+	}
 	stored, err := v.disk.positions()
 	if err != nil {
 		return nil, err
@@ -101,6 +105,9 @@ func (v *Views) open(ctx context.Context) (*kafka.Reader, error) {
 
 // forget drops everything that came from a partition.
 func (v *Views) forget(s source, partition int32) error {
+	v.gather.turn.Lock()
+	defer v.gather.turn.Unlock()
+	clear(v.cards)
 	return v.disk.use(func(db *pebble.DB) error {
 		b := db.NewBatch()
 		defer b.Close()
@@ -118,29 +125,4 @@ func (v *Views) forget(s source, partition int32) error {
 			b.Commit(pebble.NoSync),
 			v.disk.flush(db)) // in memory alone a kill would bring the rows back, under a position that the log may have reached again
 	})
-}
-
-// batchBytes of memory a batch keeps for the next one: that of a busy moment is larger than Pebble's 1 MiB, and growing there from 1 KiB each time was a tenth of all that is allocated.
-const batchBytes = 8 << 20
-
-// commit writes a fetch, makes its end the place where the views stand, and tells who waits for its rows.
-func (v *Views) commit(f *fetch, at, next kafka.Offsets) error {
-	start := time.Now()
-	err := v.disk.use(func(db *pebble.DB) error {
-		b := db.NewBatch(pebble.WithMaxRetainedSizeBytes(batchBytes))
-		defer b.Close()
-		if err := v.write(db, b, f); err != nil {
-			return err
-		}
-		if err := writePositions(b, at, next); err != nil || b.Empty() {
-			return err
-		}
-		return b.Commit(pebble.NoSync)
-	})
-	if err != nil {
-		return err
-	}
-	v.watch.tell(f.changed())
-	v.metrics.committed(f.records, time.Since(start))
-	return nil
 }

@@ -183,9 +183,12 @@ func TestAPartitionWhoseLogWasCutIsReadAgain(t *testing.T) {
 	}
 }
 
-// entries of a kind on disk.
+// entries of a kind on disk, once all is written.
 func (s *shop) entries(kind byte) (n int) {
 	s.Helper()
+	if err := s.views.settle(); err != nil {
+		s.Fatal(err)
+	}
 	if err := s.views.disk.scan([]byte{kind}, []byte{kind + 1}, func(_, _ []byte) bool { n++; return true }); err != nil {
 		s.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"oms/schemas"
 )
@@ -54,6 +53,15 @@ func cutCard(b []byte) (c card, row []byte, ok bool) {
 	return card{text[0], text[1], text[2], int64(binary.BigEndian.Uint64(b))}, b[8:], true
 }
 
+// cutRow is an order's row without its card.
+func cutRow(b []byte) ([]byte, error) {
+	_, row, ok := cutCard(b)
+	if !ok {
+		return nil, errors.New("views: an order is not stored as it should be")
+	}
+	return row, nil
+}
+
 // indexes of orders, each by its kind of key. Only the entry among those of a status ever moves.
 var indexes = [...]byte{kindPlaced, kindStatus, kindCustomer}
 
@@ -82,40 +90,38 @@ func appendIndex(b []byte, index byte, tenant, of string) []byte {
 func cataloguePrefix(tenant string) []byte { return appendText([]byte{kindCatalogue}, tenant) }
 
 // writeOrder puts an order's row and what changes of its index entries into the batch.
-func (v *Views) writeOrder(db *pebble.DB, b *pebble.Batch, key []byte, order string, rec *kgo.Record) error {
-	var now, was card
-	var version int64
-	var unread error
-	if rec.Value != nil {
-		now, version, unread = readCard(rec.Value)
+func (v *Views) writeOrder(db *pebble.DB, b *pebble.Batch, key []byte, at rowAt, r versions) error {
+	order := at.key
+	was, err := v.cardBefore(db, key, order, r.first)
+	if err != nil {
+		return err
 	}
-	if version != 1 || unread != nil { // the first version has none before it; what is read again was forgotten before
-		var err error
-		if was, err = v.cardBefore(db, key, order); err != nil {
-			return err
-		}
-	}
-	if rec.Value == nil {
+	if r.last == nil {
 		delete(v.cards, order)
 		return errors.Join(reindex(b, order, was, card{}), b.Delete(key, nil))
 	}
-	if unread != nil {
+	now, _, err := readCard(r.last)
+	if err != nil {
 		// A newer release of the system may have written it. It is kept, under the entries of the row before; the next record that is readable mends them.
-		v.unreadable(rec, unread.Error())
+		v.unreadable(at.source, at.partition, r.offset, err.Error())
 		now = was
 	}
 	v.remember(order, now)
 	if err := reindex(b, order, was, now); err != nil {
 		return err
 	}
-	v.row = append(now.append(v.row[:0]), rec.Value...)
+	v.row = append(now.append(v.row[:0]), r.last...)
 	return b.Set(key, v.row, nil)
 }
 
-// cardBefore is the card of the row that is stored. An order is looked for again soon after it was written, and mostly not later.
-func (v *Views) cardBefore(db *pebble.DB, key []byte, order string) (c card, err error) {
+// cardBefore is the card of the row that is stored, before the first record that is not. An order is looked for again soon after it was written, and mostly not later; before its
+// first version there is none, since what is read again was forgotten first.
+func (v *Views) cardBefore(db *pebble.DB, key []byte, order string, first []byte) (c card, err error) {
 	if c, ok := v.cards[order]; ok {
 		return c, nil
+	}
+	if _, version, err := readCard(first); err == nil && version == 1 {
+		return card{}, nil
 	}
 	stored, closer, err := db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
@@ -172,13 +178,13 @@ var catalogueLens = schemas.NewLens[struct {
 }](schemas.KindProductRow)
 
 // writeCatalogue lists a product that can be seen. A product that was only asked for has a row as well, but nobody added it.
-func (v *Views) writeCatalogue(b *pebble.Batch, key string, rec *kgo.Record) error {
-	if rec.Value == nil {
+func (v *Views) writeCatalogue(b *pebble.Batch, at rowAt, r versions) error {
+	if r.last == nil {
 		return nil // the list finds no row behind the entry, and passes it over
 	}
-	row, err := catalogueLens.Decode(rec.Value)
+	row, err := catalogueLens.Decode(r.last)
 	if err != nil {
-		v.unreadable(rec, err.Error())
+		v.unreadable(at.source, at.partition, r.offset, err.Error())
 		return nil
 	}
 	if !row.Exists {

@@ -39,7 +39,7 @@ func followUntilKilled(broker, dir string) error {
 		return err
 	}
 	ctx := context.Background()
-	v.disk.flushEvery(3*time.Millisecond, ctx.Done())
+	v.disk.flushEvery(3*time.Millisecond, ctx.Done(), v.settle)
 	go func() {
 		for !v.Ready() {
 			time.Sleep(time.Millisecond) // between two looks at the condition; nothing tells when it holds

@@ -78,6 +78,9 @@ func (v *Views) page(c *fiber.Ctx, l list) error {
 
 // rows of a page from first on, as of one moment, the place of the last entry that was looked at, and whether there are entries behind that.
 func (v *Views) rows(l list, first []byte, limit int) (rows [][]byte, last []byte, more bool, err error) {
+	if err := v.settle(); err != nil {
+		return nil, nil, false, err
+	}
 	seen := 0
 	err = v.disk.snapshot(func(at pebble.Reader) error {
 		var failed error

@@ -19,7 +19,7 @@ func (m *metrics) register(to prometheus.Registerer, v *Views) {
 	m.records = prometheus.NewCounter(prometheus.CounterOpts{Name: "views_records_total", Help: "Records taken up from the topics."})
 	m.unreadable = prometheus.NewCounter(prometheus.CounterOpts{Name: "views_unreadable_records_total", Help: "Records that this version cannot read."})
 	m.lostKeys = prometheus.NewCounter(prometheus.CounterOpts{Name: "views_lost_keys_total", Help: "Answers in which personal data is null because its key is lost."})
-	m.commits = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "views_commit_seconds", Help: "Time to fold a fetch and write it.", Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 14)})
+	m.commits = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "views_commit_seconds", Help: "Time to fold what has gathered and write it.", Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 14)})
 	m.streams = prometheus.NewGauge(prometheus.GaugeOpts{Name: "views_streams", Help: "Event streams that are open."})
 	if to == nil {
 		return
@@ -34,9 +34,4 @@ func (m *metrics) register(to prometheus.Registerer, v *Views) {
 		return float64(n)
 	})
 	to.MustRegister(m.records, m.unreadable, m.lostKeys, m.commits, m.streams, lag)
-}
-
-func (m *metrics) committed(records int, took time.Duration) {
-	m.records.Add(float64(records))
-	m.commits.Observe(took.Seconds())
 }

@@ -110,15 +110,11 @@ func (v *Views) unseal(sealed []byte) (json.RawMessage, error) {
 
 // orderRow reads an order; nil when there is none in the tenant.
 func (v *Views) orderRow(tenant, id string) (*schemas.OrderRow, error) {
-	partition, ok := v.home(ordersTable, id)
-	if !ok {
-		return nil, nil
-	}
-	stored, err := v.disk.get(rowKey(nil, ordersTable, partition, id))
-	if err != nil || stored == nil {
+	raw, err := v.stored(ordersTable, id)
+	if err != nil || raw == nil {
 		return nil, err
 	}
-	row, err := orderIn(stored)
+	row, err := rowIn[*schemas.OrderRow](raw)
 	if err != nil || row.Tenant != tenant {
 		return nil, err
 	}
@@ -127,9 +123,9 @@ func (v *Views) orderRow(tenant, id string) (*schemas.OrderRow, error) {
 
 // orderIn decodes a stored order.
 func orderIn(stored []byte) (*schemas.OrderRow, error) {
-	_, raw, ok := cutCard(stored)
-	if !ok {
-		return nil, errors.New("views: an order is not stored as it should be")
+	raw, err := cutRow(stored)
+	if err != nil {
+		return nil, err
 	}
 	return rowIn[*schemas.OrderRow](raw)
 }

@@ -64,12 +64,7 @@ func inventoryOf(row *schemas.ProductRow) *inventoryBody {
 
 // productRow reads a product; nil when nobody added it.
 func (v *Views) productRow(tenant, id string) (*schemas.ProductRow, error) {
-	key := schemas.ProductKey(tenant, id)
-	partition, ok := v.home(productsTable, key)
-	if !ok {
-		return nil, nil
-	}
-	stored, err := v.disk.get(rowKey(nil, productsTable, partition, key))
+	stored, err := v.stored(productsTable, schemas.ProductKey(tenant, id))
 	if err != nil || stored == nil {
 		return nil, err
 	}

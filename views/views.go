@@ -1,7 +1,7 @@
 // Package views is how the world reads us: a follower keeps rows, facts and indexes of the topics in Pebble, and HTTP answers from there.
 //
-// What a fetch brought (rows, facts, index entries and the positions after it) goes into one Pebble batch, so the views stand at one place of the log at any moment,
-// whatever kills the process. This is why the tables are followed with a plain Kafka client and not with goka's views: those write row by row, and know no
+// What fetches brought gathers in memory, where it is seen, and then goes into one Pebble batch (rows, facts, index entries and the positions after them), so the disk stands at
+// one place of the log at any moment, whatever kills the process. This is why the tables are followed with a plain Kafka client and not with goka's views: those write row by row, and know no
 // place where indexes could join in.
 package views
 
@@ -45,8 +45,9 @@ type Views struct {
 	watch   watch
 	metrics metrics
 
-	cards      map[string]card               // of orders written lately, as they are on disk; of the follower alone
-	key, row   []byte                        // of what is being written; of the follower alone
+	gather     gather
+	cards      map[string]card               // of orders written lately, as they are on disk; of the gather's turn, as the next
+	key, row   []byte                        // of what is being written
 	partitions [sources]atomic.Int32         // of each followed topic; 0: not known yet
 	next       atomic.Pointer[kafka.Offsets] // where the views stand
 	ready      atomic.Bool
@@ -74,7 +75,8 @@ func New(cfg Config) (*Views, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &Views{cfg: cfg, log: cfg.Log, disk: d, stop: make(chan struct{})}
+	v := &Views{cfg: cfg, log: cfg.Log, disk: d, cards: map[string]card{}, stop: make(chan struct{})}
+	v.gather.young = newFetch()
 	v.metrics.register(cfg.Metrics, v)
 	return v, nil
 }
@@ -91,7 +93,7 @@ func (v *Views) Run(ctx context.Context) error {
 		case <-following.Done():
 		}
 	}()
-	flushed := v.disk.flushEvery(30*time.Second, following.Done())
+	flushed := v.disk.flushEvery(30*time.Second, following.Done(), v.settle)
 	defer func() { cancel(); <-flushed }()
 	for {
 		err := v.follow(following)
@@ -141,5 +143,8 @@ func (v *Views) Stopping() { v.stopping.Do(func() { close(v.stop) }) }
 // Close gives the directory back. Run must have ended.
 func (v *Views) Close() error {
 	v.Stopping()
-	return v.disk.close()
+	if v.disk.fault() != nil {
+		return v.disk.close()
+	}
+	return errors.Join(v.settle(), v.disk.close())
 }

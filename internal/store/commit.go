@@ -2,8 +2,9 @@ package store
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -16,8 +17,8 @@ type Written struct {
 	Offset int64 // of its last record in the changelog; −1: it wrote none there
 }
 
-// Commit moves the overlays of a transaction that Kafka has committed into the store, all or nothing: on an error they are as
-// they were.
+// Commit takes the rows of a transaction that Kafka has committed for the state. They are in Pebble some time later, each partition's by themselves, with the offset that they
+// stand for. An error is the store's fault, or a partition's that is closed.
 func (db *DB) Commit(parts []Written) error {
 	if err := db.Fault(); err != nil {
 		return err
@@ -31,28 +32,14 @@ func (db *DB) Commit(parts []Written) error {
 		if w.Offset < 0 && len(w.overlay) > 0 {
 			return fmt.Errorf("store: %s: %d rows without a changelog record", w.name, len(w.overlay))
 		}
-		if err := w.writeFollowed(); err != nil { // stands, whatever becomes of the transaction
-			return err
-		}
 	}
-	b := db.db.NewBatch(pebble.WithMaxRetainedSizeBytes(batchBytes))
-	defer b.Close()
 	for _, w := range parts {
 		if w.Offset < 0 {
 			continue
 		}
-		if err := errors.Join(w.write(b, w.overlay), w.writeOffset(b, w.Offset)); err != nil {
-			return db.check(err)
-		}
-	}
-	if !b.Empty() {
-		if err := db.check(b.Commit(pebble.NoSync)); err != nil {
+		if err := w.gather(w.Offset); err != nil {
 			return err
 		}
-	}
-	for _, w := range parts {
-		w.known.forget()
-		clear(w.overlay)
 	}
 	return nil
 }
@@ -60,9 +47,12 @@ func (db *DB) Commit(parts []Written) error {
 // batchBytes of memory a batch keeps for the next one. Pebble's own measure is 1 MiB, and to grow beyond it from 1 KiB each time was a tenth of all that is allocated.
 const batchBytes = 8 << 20
 
-// write puts rows into the batch, and what they change in the index. The caller holds mu.
-func (p *Partition) write(b *pebble.Batch, rows map[string][]byte) error {
-	for key, value := range rows {
+// write puts the rows behind into the batch, and what they change in the index, in the order of their keys, which Pebble finds places for sooner. The caller holds mu.
+func (p *Partition) write(b *pebble.Batch) error {
+	p.order = slices.AppendSeq(p.order[:0], maps.Keys(p.behind))
+	slices.Sort(p.order)
+	for _, key := range p.order {
+		value := p.behind[key]
 		p.scratch = p.appendKey(p.scratch[:0], kindData, key)
 		var err error
 		if value == nil {

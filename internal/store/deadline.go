@@ -19,7 +19,7 @@ type Due struct {
 	DeadlineMS int64
 }
 
-// known are the deadlines of rows as Pebble has them, of those rows that were read since the last commit.
+// known are the deadlines of rows as Pebble has them, of those rows that were read since the last write.
 type known struct {
 	mu sync.Mutex
 	ms map[string]int64
@@ -65,7 +65,6 @@ func (p *Partition) index(b *pebble.Batch, key string, value []byte) error {
 	if !wants || known && old == ms {
 		return nil
 	}
-	p.next = min(p.next, ms)
 	p.scratch = p.appendDeadline(p.scratch[:0], ms, key)
 	return b.Set(p.scratch, nil, nil)
 }
@@ -84,6 +83,9 @@ func (p *Partition) DueBy(nowMS int64, limit int, skip func(Due) bool) (due []Du
 	defer p.mu.Unlock()
 	if p.closed {
 		return nil, ErrClosed
+	}
+	if err := p.writeFollowed(); err != nil {
+		return nil, err
 	}
 	first := append(append([]byte{}, p.prefix...), kindDeadline)
 	it, err := p.db.db.NewIter(&pebble.IterOptions{LowerBound: first, UpperBound: append(append([]byte{}, p.prefix...), kindDeadline+1)})

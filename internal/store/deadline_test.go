@@ -8,9 +8,10 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// entries counts what the partition's index holds, stale or not.
+// entries counts what the partition's index holds once all is written, stale or not.
 func entries(t *testing.T, p *Partition) (n int) {
 	t.Helper()
+	p.flushFollowed()
 	it, err := p.db.db.NewIter(&pebble.IterOptions{LowerBound: append(slices.Clone(p.prefix), kindDeadline), UpperBound: append(slices.Clone(p.prefix), kindEnd)})
 	must(t, err)
 	defer it.Close()
@@ -129,7 +130,7 @@ func TestFollowedRowsHaveTheirDeadlines(t *testing.T) {
 	dir := t.TempDir()
 	db := openIn(t, dir, small())
 	p := partition(t, db, "g", "t", 0)
-	const n = followAtOnce + 10 // written in two goes
+	const n = gatheredRows + 10 // written in two goes
 	for i := range int64(n) {
 		must(t, p.Set(fmt.Sprintf("k%05d", i), wakes(i+1, "")), p.SetOffset(i))
 	}

@@ -50,7 +50,9 @@ func TestAFullDiskIsToldOnceAndTheStateBeforeItStands(t *testing.T) {
 	db := openIn(t, dir, opt)
 	p := partition(t, db, "g", "t", 0)
 	follower := partition(t, db, "g", "t", 1)
-	must(t, p.Set("a", wakes(1, "")), db.Commit([]Written{{p, 1}}), db.db.Flush())
+	must(t, p.Set("a", wakes(1, "")), db.Commit([]Written{{p, 1}}))
+	p.flushFollowed()
+	must(t, db.db.Flush())
 
 	disk.now.Store(true)
 	must(t, p.Set("a", wakes(2, "")), follower.Set("b", []byte("1")), follower.SetOffset(1))

@@ -12,17 +12,18 @@ import (
 // none is the offset of a partition that holds no record.
 const none = int64(-1)
 
-// Rows that come from the changelog are written together, up to so many rows or bytes: a row may be small or as large as a Kafka batch.
+// Committed rows gather in memory and are written together, up to so many rows or bytes of a partition: a row may be small or as large as a Kafka batch. Most rows change several
+// times within seconds, and so do their deadlines; written once, they cost Pebble a third. A kill takes no more than without: what Pebble was given is in its memory too.
 const (
-	followAtOnce  = 1000
-	followAtBytes = 4 << 20
+	gatheredRows  = 8192
+	gatheredBytes = 4 << 20
 )
 
 // Partition is the state of one table partition. It implements goka's storage.Storage: any number of readers, one writer.
 //
 // Rows come in by two ways. A step writes Set and Delete, and the transaction's end moves them by DB.Commit; what
-// is not committed ends with Close. A follower of the changelog (recovery, standby) calls SetOffset after each row, and the
-// partition writes by itself what an offset stands for.
+// is not committed ends with Close. A follower of the changelog (recovery, standby) calls SetOffset after each row. What an offset
+// stands for is committed; it gathers, and the partition writes it by itself.
 type Partition struct {
 	db       *DB
 	prefix   []byte
@@ -36,8 +37,9 @@ type Partition struct {
 	waiting  int               // bytes of the values behind
 	followed int64             // none: no offset has come since the last write
 	known    known             // written while mu is held for reading
-	next     int64             // no deadline in Pebble is earlier, in ms; 0: not known
-	scratch  []byte            // of the writer, under mu
+	next     int64             // no committed row has an earlier deadline, in ms; 0: not known
+	scratch  []byte            // of the writer, under mu, as the next
+	order    []string
 	iters    map[*iterator]struct{}
 }
 
@@ -142,10 +144,14 @@ func (p *Partition) Set(key string, value []byte) error {
 	return p.put(key, value)
 }
 
-// Replace is Set of a row that was read before the open transaction began, by Get or as an earlier value: before is what it was then, nil when there was none.
+// Replace is Set of a row that was read before the open transaction began, by Get or as an earlier value: before is what is committed, nil when there was none.
 func (p *Partition) Replace(key string, before, value []byte) error {
 	if before != nil {
-		p.know(key, before)
+		p.mu.RLock()
+		if _, gathered := p.behind[key]; !gathered { // or Pebble has an older one still
+			p.know(key, before)
+		}
+		p.mu.RUnlock()
 	}
 	return p.Set(key, value)
 }
@@ -207,13 +213,23 @@ func (p *Partition) SetOffset(offset int64) error {
 	if p.closed {
 		return ErrClosed
 	}
+	return p.gather(offset)
+}
+
+// gather takes the rows of the overlay for committed, up to the offset. The caller holds mu.
+func (p *Partition) gather(offset int64) error {
 	for key, value := range p.overlay {
-		p.waiting += len(value)
+		p.waiting += len(value) - len(p.behind[key])
 		p.behind[key] = value
+		if value != nil && p.deadline != nil {
+			if ms, wants := p.deadline(value); wants {
+				p.next = min(p.next, ms)
+			}
+		}
 	}
 	clear(p.overlay)
 	p.followed = offset
-	if len(p.behind) < followAtOnce && p.waiting < followAtBytes {
+	if len(p.behind) < gatheredRows && p.waiting < gatheredBytes {
 		return nil
 	}
 	return p.writeFollowed()
@@ -244,9 +260,9 @@ func (p *Partition) writeFollowed() error {
 	if err := p.db.Fault(); err != nil {
 		return err
 	}
-	b := p.db.db.NewBatch()
+	b := p.db.db.NewBatch(pebble.WithMaxRetainedSizeBytes(batchBytes))
 	defer b.Close()
-	if err := errors.Join(p.write(b, p.behind), p.writeOffset(b, p.followed)); err != nil {
+	if err := errors.Join(p.write(b), p.writeOffset(b, p.followed)); err != nil {
 		return p.db.check(err)
 	}
 	if err := p.db.check(b.Commit(pebble.NoSync)); err != nil {

@@ -103,13 +103,13 @@ func TestARowIsNotWrittenBeforeItsOffset(t *testing.T) {
 
 func TestRecoveryHoldsFewBytesOfLargeRowsInMemory(t *testing.T) {
 	p := partition(t, openDB(t), "g", "t", 0)
-	row, most := make([]byte, followAtBytes/4), 0
+	row, most := make([]byte, gatheredBytes/4), 0
 	for i := range 20 {
 		must(t, p.Set(string(rune('a'+i)), row), p.SetOffset(int64(i)))
 		most = max(most, len(p.behind)*len(row))
 	}
-	if most == 0 || most >= followAtBytes {
-		t.Errorf("%d bytes were held at once, want some and less than %d", most, followAtBytes)
+	if most == 0 || most >= gatheredBytes {
+		t.Errorf("%d bytes were held at once, want some and less than %d", most, gatheredBytes)
 	}
 	must(t, p.MarkRecovered())
 	wantOffset(t, p, 19)

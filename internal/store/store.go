@@ -1,9 +1,9 @@
 // Package store keeps the state of stream processors: goka's storage on one Pebble per process.
 //
 // What a step writes waits in an overlay, seen by its own partition only, until the transaction that it belongs to is
-// committed in Kafka; then the overlays of all touched partitions, their changelog offsets and their deadline index reach
-// Pebble in one batch. There is no write-ahead log: the changelog topic is the log, and because values and the offset that
-// they stand for travel in one batch, whatever a killed process leaves behind is an earlier whole state.
+// committed in Kafka; then it gathers in memory with what was committed before, and reaches Pebble together with the changelog offset
+// and the deadline index, a partition at a time. There is no write-ahead log: the changelog topic is the log, and because values and
+// the offset that they stand for travel in one batch, whatever a killed process leaves of a partition is an earlier whole state of it.
 package store
 
 import (

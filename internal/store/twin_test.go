@@ -196,6 +196,7 @@ func (m *machine) commit(t *rapid.T) {
 func (m *machine) dueBy(t *rapid.T) {
 	p, now, limit := m.pick(t), rapid.Int64Range(0, 14).Draw(t, "now"), rapid.IntRange(0, 9).Draw(t, "limit")
 	skipped := rapid.SliceOfNDistinct(drawKey, 0, 3, rapid.ID).Draw(t, "skipped")
+	p.settle()
 	got, err := p.DueBy(now, limit, func(d Due) bool { return slices.Contains(skipped, d.Key) })
 	must(t, err)
 	want := slices.DeleteFunc(p.due(now), func(d Due) bool { return slices.Contains(skipped, d.Key) })
