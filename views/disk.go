@@ -20,8 +20,8 @@ import (
 
 const (
 	// Pebble takes its memtables out of the cache: with two of them full a cache of 64 MiB held nothing, and every look for an order's row read its blocks again.
-	cacheBytes    = 160 << 20
-	memTableBytes = 32 << 20
+	cacheBytes    = 64 << 20
+	memTableBytes = 8 << 20
 	// Larger tables and a larger first level are written fewer times over; the defaults are made for far smaller memtables.
 	tableBytes     = 16 << 20
 	baseLevelBytes = 512 << 20

@@ -11,7 +11,7 @@ import (
 
 // gatheredBytes of records gather in memory before they are written. Most orders are decided within seconds: what their rows and index entries go through meanwhile costs the
 // disk nothing. A kill takes no more than without, for what Pebble was given is in its memory too, until the next flush.
-const gatheredBytes = 32 << 20
+const gatheredBytes = 24 << 20
 
 // gather is what was read and is not on disk yet. It is seen as if it were.
 type gather struct {
@@ -96,7 +96,7 @@ func (v *Views) write() error {
 	start := time.Now()
 	f, next := v.gather.take()
 	err := v.disk.use(func(db *pebble.DB) error {
-		b := db.NewBatch(pebble.WithMaxRetainedSizeBytes(batchBytes))
+		b := db.NewBatchWithSize(f.bytes+f.bytes/4, pebble.WithMaxRetainedSizeBytes(batchBytes))
 		defer b.Close()
 		if err := v.fold(db, b, f); err != nil {
 			return err

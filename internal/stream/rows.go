@@ -11,7 +11,7 @@ type Row interface {
 }
 
 // recentBytes of encoded rows that a group remembers; in memory they are about four times as large. An order is asked for again within seconds, and then mostly not for days.
-const recentBytes = 8 << 20
+const recentBytes = 4 << 20
 
 // shard holds the rows of one partition in one session; only that partition's goroutine writes it while steps run.
 type shard struct {
