@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// Pebble takes its memtables out of the cache: with two of them full a cache of 64 MiB held nothing, and every look for an order's row read its blocks again.
-	cacheBytes    = 64 << 20
+	cacheBytes = 64 << 20
+	// Pebble makes a table of a batch larger than half a memtable without filling one: what has gathered is such a batch, and is spared the search for each key's place.
 	memTableBytes = 8 << 20
 	// Larger tables and a larger first level are written fewer times over; the defaults are made for far smaller memtables.
 	tableBytes     = 16 << 20

@@ -69,7 +69,7 @@ func (l *Listener) Close() (err error) {
 		close(l.closed)
 		err = l.Listener.Close()
 		l.accepting.Lock()
-		l.accepting.Unlock()
+		l.accepting.Unlock() //lint:ignore SA2001 it waits for who accepts
 	})
 	return err
 }
