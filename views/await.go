@@ -3,6 +3,8 @@ package views
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 
 	"oms/internal/web"
@@ -57,6 +59,14 @@ func (w *watch) tell(changed []watched) {
 			}
 		}
 	}
+}
+
+// tellAll wakes whoever waits.
+func (w *watch) tellAll() {
+	w.mu.Lock()
+	all := slices.Collect(maps.Keys(w.waiting))
+	w.mu.Unlock()
+	w.tell(all)
 }
 
 // await looks at a row until it is as wanted. When the context ends first, the answer is the row as it is, and the context's error.

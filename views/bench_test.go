@@ -13,7 +13,7 @@ import (
 
 // BenchmarkFold writes fetches as they come at full load: each order brings three rows, in three fetches, and three facts. An operation is one record.
 func BenchmarkFold(b *testing.B) {
-	d, err := openDisk(b.TempDir(), slog.New(slog.DiscardHandler))
+	d, err := openDisk(b.TempDir(), slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func BenchmarkFold(b *testing.B) {
 	for i := range b.N/perFetch + 1 {
 		fetches = append(fetches, fetchOf(b, i, perFetch))
 	}
-	v.gather.begin(kafka.Offsets{})
+	v.gather.begin(kafka.Offsets{}, kafka.Offsets{})
 	b.ReportAllocs()
 	b.ResetTimer()
 	for i, records := range fetches {

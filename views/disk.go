@@ -14,6 +14,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"oms/internal/kafka"
 )
@@ -34,6 +35,7 @@ const (
 type disk struct {
 	dir string
 	log *slog.Logger
+	fs  vfs.FS // nil: the machine's
 
 	mu     sync.RWMutex // held for reading while db is in use: Pebble panics when it is used after Close
 	closed bool
@@ -51,11 +53,11 @@ const (
 )
 
 // openDisk opens or creates the data. Damaged data is set aside next to it, and said so: all of it can be read again from Kafka.
-func openDisk(dir string, log *slog.Logger) (*disk, error) {
+func openDisk(dir string, log *slog.Logger, fs vfs.FS) (*disk, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("views: %w", err)
 	}
-	d := &disk{dir: dir, log: log, broken: make(chan struct{})}
+	d := &disk{dir: dir, log: log, fs: fs, broken: make(chan struct{})}
 	data, marker := filepath.Join(dir, dataName), filepath.Join(dir, damageName)
 	if _, err := os.Stat(marker); err == nil {
 		if err := d.setAside(data, errors.New("damage was found while it was in use")); err != nil {
@@ -99,10 +101,11 @@ func (d *disk) setAside(data string, why error) error {
 
 func (d *disk) options() *pebble.Options {
 	o := &pebble.Options{
+		FS:                          d.fs,
 		DisableWAL:                  true,
 		CacheSize:                   cacheBytes,
 		MemTableSize:                memTableBytes,
-		MemTableStopWritesThreshold: 3,
+		MemTableStopWritesThreshold: 16, // a limit, not a measure: what has gathered must fit several times, or a flush waits for a disk that refuses
 		L0CompactionThreshold:       l0Gathers,
 		L0StopWritesThreshold:       3 * l0Gathers,
 		LBaseMaxBytes:               baseLevelBytes,

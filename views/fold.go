@@ -22,8 +22,8 @@ type fetch struct {
 
 // versions of a row: what is between the first and the last never gets to the disk.
 type versions struct {
-	first, last []byte // values; nil: the row is gone
-	offset      int64  // of the last
+	first, last     []byte // values; nil: the row is gone
+	since, newestAt int64  // their offsets
 }
 
 type readFact struct {
@@ -47,7 +47,7 @@ func (v *Views) take(f *fetch, rec *kgo.Record) {
 	f.bytes += len(rec.Key) + len(rec.Value)
 	s := sourceOf[rec.Topic]
 	if s.table() {
-		f.put(rowAt{s, rec.Partition, string(rec.Key)}, versions{rec.Value, rec.Value, rec.Offset})
+		f.put(rowAt{s, rec.Partition, string(rec.Key)}, versions{first: rec.Value, last: rec.Value, since: rec.Offset, newestAt: rec.Offset})
 	} else if at, ok := placeOf(rec); ok {
 		f.facts = append(f.facts, readFact{s, rec.Partition, string(rec.Key), at, rec.Value})
 	} else {
@@ -57,7 +57,7 @@ func (v *Views) take(f *fetch, rec *kgo.Record) {
 
 func (f *fetch) put(at rowAt, r versions) {
 	if before, ok := f.rows[at]; ok {
-		r.first = before.first
+		r.first, r.since = before.first, before.since
 	}
 	f.rows[at] = r
 }

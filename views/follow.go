@@ -31,10 +31,11 @@ func (v *Views) follow(ctx context.Context) error {
 		return err
 	}
 	at := r.Next()
-	v.gather.begin(at)
+	v.gather.begin(at, target)
 	for topic, parts := range at {
 		v.partitions[sourceOf[topic]].Store(int32(len(parts)))
 	}
+	v.watch.tellAll() // who looked before could not find a row without its partition
 	for {
 		stands := at // at moves on while others read this
 		v.next.Store(&stands)

@@ -23,6 +23,7 @@ type gather struct {
 	reached kafka.Offsets // with young
 
 	written kafka.Offsets // of the turn: with what is on disk
+	fresh   kafka.Offsets // of the turn: ends of the log when the reading began
 }
 
 // row is the newest value of a row that is not on disk yet; not there: the disk has it, or nobody.
@@ -39,13 +40,13 @@ func (g *gather) row(at rowAt) (value []byte, there bool) {
 	return nil, false
 }
 
-// begin gathers behind what is on disk.
-func (g *gather) begin(at kafka.Offsets) {
+// begin gathers behind what is on disk, from a log that ends at ends.
+func (g *gather) begin(at, ends kafka.Offsets) {
 	g.turn.Lock()
 	defer g.turn.Unlock()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.young, g.reached, g.written = newFetch(), at, at
+	g.young, g.reached, g.written, g.fresh = newFetch(), at, at, ends
 }
 
 // add a fetch, after which the positions are next; enough tells that it is time to write.

@@ -92,7 +92,7 @@ func cataloguePrefix(tenant string) []byte { return appendText([]byte{kindCatalo
 // writeOrder puts an order's row and what changes of its index entries into the batch.
 func (v *Views) writeOrder(db *pebble.DB, b *pebble.Batch, key []byte, at rowAt, r versions) error {
 	order := at.key
-	was, err := v.cardBefore(db, key, order, r.first)
+	was, err := v.cardBefore(db, key, at, r)
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (v *Views) writeOrder(db *pebble.DB, b *pebble.Batch, key []byte, at rowAt,
 	now, _, err := readCard(r.last)
 	if err != nil {
 		// A newer release of the system may have written it. It is kept, under the entries of the row before; the next record that is readable mends them.
-		v.unreadable(at.source, at.partition, r.offset, err.Error())
+		v.unreadable(at.source, at.partition, r.newestAt, err.Error())
 		now = was
 	}
 	v.remember(order, now)
@@ -115,13 +115,15 @@ func (v *Views) writeOrder(db *pebble.DB, b *pebble.Batch, key []byte, at rowAt,
 }
 
 // cardBefore is the card of the row that is stored, before the first record that is not. An order is looked for again soon after it was written, and mostly not later; before its
-// first version there is none, since what is read again was forgotten first.
-func (v *Views) cardBefore(db *pebble.DB, key []byte, order string, first []byte) (c card, err error) {
-	if c, ok := v.cards[order]; ok {
+// first version there is none, unless the record was in the log already when the reading began: the embedded broker compacts as it starts, and so writes rows once more.
+func (v *Views) cardBefore(db *pebble.DB, key []byte, at rowAt, r versions) (c card, err error) {
+	if c, ok := v.cards[at.key]; ok {
 		return c, nil
 	}
-	if _, version, err := readCard(first); err == nil && version == 1 {
-		return card{}, nil
+	if r.since >= v.gather.fresh[following[at.source].topic.Name][at.partition] {
+		if _, version, err := readCard(r.first); err == nil && version == 1 {
+			return card{}, nil
+		}
 	}
 	stored, closer, err := db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
@@ -184,7 +186,7 @@ func (v *Views) writeCatalogue(b *pebble.Batch, at rowAt, r versions) error {
 	}
 	row, err := catalogueLens.Decode(r.last)
 	if err != nil {
-		v.unreadable(at.source, at.partition, r.offset, err.Error())
+		v.unreadable(at.source, at.partition, r.newestAt, err.Error())
 		return nil
 	}
 	if !row.Exists {

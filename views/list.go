@@ -166,15 +166,15 @@ func (v *Views) orders(c *fiber.Ctx, customer string) error {
 			return orderOf(row), nil // without addresses: a list is no place to open them by the hundred
 		},
 	}
+	if status != "" {
+		l.keep = func(stored []byte) bool {
+			c, _, _ := cutCard(stored)
+			return c.status == status
+		}
+	}
 	switch {
 	case customer != "":
 		l.prefix = appendIndex(nil, kindCustomer, who.Tenant, customer)
-		if status != "" {
-			l.keep = func(stored []byte) bool {
-				c, _, _ := cutCard(stored)
-				return c.status == status
-			}
-		}
 	case status != "":
 		l.prefix = appendIndex(nil, kindStatus, who.Tenant, status)
 	default:

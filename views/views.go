@@ -71,7 +71,7 @@ func New(cfg Config) (*Views, error) {
 	if err != nil {
 		return nil, fmt.Errorf("views: %w", err)
 	}
-	d, err := openDisk(filepath.Join(cfg.Dir, cluster), cfg.Log)
+	d, err := openDisk(filepath.Join(cfg.Dir, cluster), cfg.Log, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ var ErrClosed = errors.New("store: closed")
 // Options of a DB. Zero values take the defaults named.
 type Options struct {
 	CacheBytes    int64         // block cache, shared by all partitions; default 64 MiB
-	MemTableBytes uint64        // one memtable; default 32 MiB, and at most three exist
+	MemTableBytes uint64        // one memtable; default 32 MiB, and at most six exist
 	FlushEvery    time.Duration // bounds what a kill makes the next start read again from the changelog; default 30 s
 	Log           *slog.Logger
 	OnFault       func(error) // the disk is full or the files are damaged; called once, from any goroutine, and may not wait for the DB
@@ -174,7 +174,7 @@ func (db *DB) pebbleOptions() *pebble.Options {
 		DisableWAL:                  true,
 		CacheSize:                   db.opt.CacheBytes,
 		MemTableSize:                db.opt.MemTableBytes,
-		MemTableStopWritesThreshold: 3,
+		MemTableStopWritesThreshold: 6, // a limit, not a measure: what gathers in all partitions must fit, or a flush waits for a disk that refuses
 		L0CompactionThreshold:       l0Gathers,
 		L0StopWritesThreshold:       3 * l0Gathers,
 		LBaseMaxBytes:               16 * int64(db.opt.MemTableBytes),

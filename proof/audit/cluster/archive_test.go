@@ -121,6 +121,24 @@ func TestAnAuditGoesOnFromACheckpointWhateverWasArchivedMeanwhile(t *testing.T) 
 	}
 }
 
+func TestAnOldCopyOfTheArchiveIsRefusedAlsoBehindACheckpoint(t *testing.T) {
+	s, dir, old := openShop(t), t.TempDir(), filepath.Join(t.TempDir(), "old")
+	s.day(300)
+	s.archived(dir)
+	if err := os.CopyFS(old, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	c := s.config()
+	c.Archive, c.Checkpoint = old, filepath.Join(t.TempDir(), "checkpoint")
+	s.audit(c)
+	s.sell(300, 600)
+	s.stop()
+	s.archived(dir) // what was not read yet leaves the topics as well
+	if _, err := Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "what is between can no longer be audited") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestAFollowerBeginsWithTheArchive(t *testing.T) {
 	s, dir := openShop(t), t.TempDir()
 	s.day(300)

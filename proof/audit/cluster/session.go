@@ -81,8 +81,10 @@ func (s *session) read(ctx context.Context, from kafka.Offsets) (err error) {
 			return err
 		}
 		for topic, parts := range s.archive.Ends() { // which begin with the first record
-			for n := range parts {
-				starts[topic][n] = 0
+			for n, end := range parts {
+				if starts[topic][n] <= end { // otherwise what is between is in neither
+					starts[topic][n] = 0
+				}
 			}
 		}
 	}
