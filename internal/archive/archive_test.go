@@ -146,15 +146,19 @@ func (r *rig) has(dir string, want []*kafka.Record) {
 }
 
 // starts of the topic's partitions.
-func (r *rig) starts() (starts []int64) {
+func (r *rig) starts() []int64 { return r.offsets(kadm.NewClient(r.cl).ListStartOffsets) }
+
+func (r *rig) ends() []int64 { return r.offsets(kadm.NewClient(r.cl).ListEndOffsets) }
+
+func (r *rig) offsets(list func(context.Context, ...string) (kadm.ListedOffsets, error)) (all []int64) {
 	r.t.Helper()
-	listed, err := kadm.NewClient(r.cl).ListStartOffsets(r.t.Context(), r.topic)
+	listed, err := list(r.t.Context(), r.topic)
 	must(r.t, err, listed.Error())
 	for p := range int32(2) {
 		o, _ := listed.Lookup(r.topic, p)
-		starts = append(starts, o.Offset)
+		all = append(all, o.Offset)
 	}
-	return starts
+	return all
 }
 
 // files of an archive, and what else is in it.

@@ -69,17 +69,6 @@ func TestTheEmbeddedBrokerGivesTheDiskBackAndStartsAgainWhereItWas(t *testing.T)
 	after.has(dir, want)
 }
 
-func (r *rig) ends() (ends []int64) {
-	r.t.Helper()
-	listed, err := kadm.NewClient(r.cl).ListEndOffsets(r.t.Context(), r.topic)
-	must(r.t, err, listed.Error())
-	for p := range int32(2) {
-		o, _ := listed.Lookup(r.topic, p)
-		ends = append(ends, o.Offset)
-	}
-	return ends
-}
-
 // disk is how many bytes the topic's files have.
 func (r *rig) disk(data string) (bytes int64) {
 	r.t.Helper()

@@ -26,7 +26,7 @@ func (d *fullDisk) fs(base vfs.FS, kind string) vfs.FS {
 		if !writes || !d.now.Load() || !strings.Contains(filepath.Base(op.Path), kind) {
 			return nil
 		}
-		time.Sleep(d.after)
+		time.Sleep(d.after) // what a slow disk does; most tests have a fast one
 		d.refused.Add(1)
 		return &os.PathError{Op: "write", Path: op.Path, Err: syscall.ENOSPC}
 	}))

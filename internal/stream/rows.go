@@ -4,7 +4,7 @@ import "sync"
 
 // Row is a row in memory while steps are taken on it.
 type Row interface {
-	// Encode answers the row's bytes as they are now, those as they were committed last (nil: there were none), and the time of the changelog record (UTC, ms). What it
+	// Encode answers the row's bytes as they were committed last (nil: there were none), as they are now, and the time of the changelog record (UTC, ms). What it
 	// answers as now is taken for committed from then on: a batch that fails ends the session, and with it all that is in memory. An error fails the batch, as a step that
 	// fails does.
 	Encode() (before, value []byte, atMS int64, err error)

@@ -25,7 +25,7 @@ func (r *run) awaiter(ctx context.Context) (*awaiter, error) {
 		return nil, err
 	}
 	a := &awaiter{producer: producer, waiting: map[string]chan schemas.OrderStatus{}}
-	if a.tally, err = r.tallyInto(ctx, r.Record, a.decided); err != nil {
+	if a.tally, err = r.tally(ctx, r.Record, a.decided); err != nil {
 		producer.Close()
 		return nil, err
 	}

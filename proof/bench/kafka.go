@@ -83,7 +83,7 @@ func (r *run) throughput(ctx context.Context, s workload.Shop, mix string, placi
 // against lets orders be placed while it measures, and then waits until all of them are decided. place ends with its context and counts in acknowledged what the client
 // was told exists, where it is told.
 func (r *run) against(ctx context.Context, mix string, record *workload.Record, acknowledged *atomic.Int64, place func(context.Context, *tally) (int64, error)) (Result, error) {
-	t, err := r.tally(ctx, record)
+	t, err := r.tally(ctx, record, nil)
 	if err != nil {
 		return Result{}, err
 	}
@@ -121,7 +121,7 @@ func (r *run) against(ctx context.Context, mix string, record *workload.Record, 
 
 // fixed places a number of orders and measures from the first of them to the last decision. Then it lets the system rest before it looks at memory and disk.
 func (r *run) fixed(ctx context.Context, mix string, orders int, order func(n int) *schemas.PlaceOrder, rest time.Duration) (Result, error) {
-	t, err := r.tally(ctx, r.Record)
+	t, err := r.tally(ctx, r.Record, nil)
 	if err != nil {
 		return Result{}, err
 	}

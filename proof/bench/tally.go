@@ -48,11 +48,7 @@ var decisionByType = func() map[string]schemas.Kind {
 	return m
 }()
 
-func (r *run) tally(ctx context.Context, record *workload.Record) (*tally, error) {
-	return r.tallyInto(ctx, record, nil)
-}
-
-func (r *run) tallyInto(ctx context.Context, record *workload.Record, each func(order string, status schemas.OrderStatus)) (*tally, error) {
+func (r *run) tally(ctx context.Context, record *workload.Record, each func(order string, status schemas.OrderStatus)) (*tally, error) {
 	reader, err := r.Kafka.NewReader(ctx, kafka.From{End: true}, topics.OrderEvents.Name)
 	if err != nil {
 		return nil, err

@@ -111,7 +111,7 @@ func TestAnArchivedShopOnARealKafkaIsWhole(t *testing.T) {
 	// One of its own: other tests audit the shared one from the first record on.
 	k, err := apache.Start(t.Context(), apache.Config{Jars: os.Getenv("OMS_KAFKA_JARS"), Dir: t.TempDir()})
 	if errors.Is(err, apache.ErrMissing) {
-		t.Skip(err)
+		t.Skip(err) // it says which jars are missing
 	}
 	must(t, err)
 	t.Cleanup(func() { must(t, k.Kill()) })
